@@ -1,0 +1,7 @@
+"""What does this filter of this CNN extract? Feature map inversion for Captum."""
+
+from captum_featinv.inversion import CodeInversion, FeatureMapInversion
+from captum_featinv.layers import list_layers
+from captum_featinv.recipe import Recipe
+
+__all__ = ["CodeInversion", "FeatureMapInversion", "Recipe", "list_layers"]

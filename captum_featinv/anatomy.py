@@ -1,0 +1,115 @@
+"""What each layer of a model is: channels, stride and receptive field, measured rather than derived."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from captum_featinv.activations import Activations
+from captum_featinv.codes import channel_dim_of
+from captum_featinv.errors import LayerError
+from captum_featinv.layers import list_layers
+
+# The probe's lines span this many pixels; no torchvision CNN has a larger stride.
+_SPAN = 32
+
+
+@dataclass(frozen=True)
+class LayerAnatomy:
+    """One layer: its name, its kind, and what its maps are.
+
+    `stride` and `receptive_field` are in pixels of the image's height, the field that of the values
+    halfway down; None where one value depends on the whole image, or where the layer has no maps.
+    """
+
+    name: str
+    kind: str
+    channels: int | None
+    stride: int | None
+    receptive_field: int | None
+
+
+def anatomy(
+    model: nn.Module, *, channels: int = 3, height: int = 512, width: int = 32
+) -> list[LayerAnatomy]:
+    """What each layer is, in order of registration; layers that never run are left out.
+
+    A value depends on those pixels that, when they are NaN, make it NaN. With the rows above a line
+    spoiled, and then those below it, the values spoiled both times are those whose field the line
+    cuts; summed over one stride's worth of lines they number one less than the field is high.
+
+    Args:
+        model: in eval mode; it is run on the CPU or wherever it is.
+        channels: of the images it takes.
+        height: of the images to run it on; a field that is higher counts as the whole image.
+        width: likewise, as small as the model takes.
+    """
+    image = torch.zeros(1, channels, height, width)
+    names = _running(model, image)
+    layers = list_layers(model)
+    probes = {name: _Probe() for name in names}
+    with torch.no_grad(), Activations(model, {name: layers[name] for name in names}) as activations:
+        for line in range(height // 2, height // 2 + _SPAN + 1):
+            spoiled = image.repeat(2, 1, 1, 1)
+            spoiled[0, :, :line] = torch.nan
+            spoiled[1, :, line:] = torch.nan
+            activations.run(spoiled)
+            for name in names:
+                probes[name].add(activations(name), image, name)
+    return [probes[name].described(name, layers[name]) for name in names]
+
+
+class _Probe:
+    """What the lines did to one layer."""
+
+    def __init__(self) -> None:
+        self._channels: int | None = None
+        self._above: list[int] = []
+        self._cut: list[int] = []
+        self._whole = False
+
+    def add(self, code: Tensor, image: Tensor, name: str) -> None:
+        if code.dim() == 2:
+            self._channels = code.shape[1]
+        if code.dim() != image.dim():
+            return
+        code = code.movedim(channel_dim_of(code, image, name), 1)
+        self._channels = code.shape[1]
+        upper, lower = code.isnan().any(1).any(-1)
+        self._above.append(int(upper.sum()))
+        self._cut.append(int((upper & lower).sum()))
+        self._whole = self._whole or bool(upper.all() | lower.all())
+
+    def described(self, name: str, module: nn.Module) -> LayerAnatomy:
+        kind = type(module).__name__
+        passed = self._above[-1] - self._above[0] if self._above else 0
+        if self._whole or passed == 0:
+            return LayerAnatomy(name, kind, self._channels, None, None)
+        stride = _SPAN // passed
+        # Every line of a stride's worth meets each field once, and the span is `passed` strides.
+        field = sum(self._cut[:-1]) // passed + 1
+        return LayerAnatomy(name, kind, self._channels, stride, field)
+
+
+def _running(model: nn.Module, image: Tensor) -> list[str]:
+    """The names of the layers that run and put out one tensor."""
+    seen: set[str] = set()
+    layers = list_layers(model)
+
+    def hook(name: str):  # type: ignore[no-untyped-def]
+        def note(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                seen.add(name)
+
+        return note
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not seen:
+        raise LayerError(f"no layer of this {type(model).__name__} puts out a tensor")
+    return [name for name in layers if name in seen]

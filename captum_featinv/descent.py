@@ -1,0 +1,58 @@
+"""The one optimisation loop of the library."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+class Step(NamedTuple):
+    """One finished step: its number, from 1, and the loss of each row before it, (rows,)."""
+
+    number: int
+    losses: Tensor
+
+
+def descend(
+    parameters: Sequence[Tensor],
+    losses: Callable[[int], Tensor],
+    optimizer: Optimizer,
+    *,
+    n_steps: int,
+    schedule: LRScheduler | None = None,
+    clip: float | None = None,
+) -> Iterator[Step]:
+    """Minimise the sum of `losses` and yield after every step.
+
+    Stopping, snapshots and progress bars are the caller's: it may leave its `for` at any time. No
+    step waits for the device, and only `parameters` get gradients, so the model's weights get none.
+
+    Args:
+        parameters: leaves that require grad and that `optimizer` steps.
+        losses: the loss of every row, (rows,), in a step that is given by its number, from 0. It may
+            be asked several times within a step (L-BFGS) and has to answer alike.
+        optimizer: any of torch's.
+        n_steps: how many steps at most.
+        schedule: of the learning rate, stepped after every step.
+        clip: limit of the size of each gradient entry.
+    """
+    latest: list[Tensor] = []
+    for number in range(n_steps):
+
+        def closure(number: int = number) -> Tensor:
+            with torch.enable_grad():
+                rows = losses(number)
+                total = rows.sum()
+            gradients = torch.autograd.grad(total, parameters)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient if clip is None else gradient.clamp(-clip, clip)
+            latest[:] = [rows.detach()]
+            return total.detach()
+
+        optimizer.step(closure)  # type: ignore[arg-type]
+        if schedule is not None:
+            schedule.step()
+        yield Step(number + 1, latest[0])

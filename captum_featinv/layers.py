@@ -1,0 +1,70 @@
+"""Find a layer of a model: by module, by dotted name or by Lucent's underscored name."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+
+from captum_featinv.errors import ArgumentTypeError, LayerError
+
+Layer = nn.Module | str
+
+
+def list_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """All layers of a model under their dotted names, in order of registration, without the root.
+
+    Example:
+        >>> from torch import nn
+        >>> list(list_layers(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())))
+        ['0', '1']
+    """
+    return {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+
+
+def find_layer(model: Callable[..., Any], layer: Layer) -> tuple[str, nn.Module]:
+    """The dotted name and the module of a layer.
+
+    Args:
+        model: the model, or any callable when `layer` is a module.
+        layer: a module, a dotted name (`"layer3.1.bn2"`) or Lucent's form of it (`"layer3_1_bn2"`).
+
+    Raises:
+        LayerError: no layer has this name, or several have it once dots are underscores.
+        ArgumentTypeError: `layer` is neither a module nor a string.
+    """
+    if isinstance(layer, nn.Module):
+        return _name_of(model, layer), layer
+    if not isinstance(layer, str):
+        raise ArgumentTypeError(
+            f"`layer` must be a torch.nn.Module or the name of one but found: {type(layer)}"
+        )
+    if not isinstance(model, nn.Module):
+        raise LayerError(
+            f"layer {layer!r} is given by name, but the forward function is a {type(model).__name__} "
+            "without named layers; pass the layer's module instead"
+        )
+    layers = list_layers(model)
+    name = layer if layer in layers else _dotted(layer, list(layers), type(model).__name__)
+    return name, layers[name]
+
+
+def _name_of(model: Callable[..., Any], layer: nn.Module) -> str:
+    named = list_layers(model).items() if isinstance(model, nn.Module) else ()
+    return next((name for name, module in named if module is layer), type(layer).__name__)
+
+
+def _dotted(underscored: str, names: list[str], model: str) -> str:
+    candidates = [name for name in names if name.replace(".", "_") == underscored]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise LayerError(
+            f"layer name {underscored!r} is ambiguous in this {model}: "
+            f"it may be {' or '.join(candidates)}; pass one of these dotted names"
+        )
+    close = get_close_matches(underscored.replace("_", "."), names, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(names[:8])}, ..."
+    raise LayerError(
+        f"no layer {underscored!r} in this {model}; {hint} list_layers(model) gives all names"
+    )

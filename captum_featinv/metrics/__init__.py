@@ -1,0 +1,1 @@
+"""Judging a result: pure functions on codes and pictures."""

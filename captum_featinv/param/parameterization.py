@@ -1,0 +1,13 @@
+"""How an image is written down for an optimiser: its parameters, and how to draw it from them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Parameterization(NamedTuple):
+    """What a `param_f` returns, in Lucent's manner: `parameters, draw = ...`."""
+
+    parameters: list[Tensor]
+    draw: Callable[[], Tensor]

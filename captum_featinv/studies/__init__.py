@@ -1,0 +1,1 @@
+"""Whole pieces of work on top of the front doors."""
