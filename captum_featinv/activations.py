@@ -1,5 +1,6 @@
 """What layers put out while a `with` block is open; the forward stops at the last of them."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -97,7 +98,7 @@ class Activations:
 
     def _begin(self) -> None:
         self._outputs: dict[str, dict[torch.device, Tensor]] = {name: {} for name in self._layers}
-        self._raw: dict[str, list[tuple[Tensor, int]]] = {name: [] for name in self._layers}
+        self._raw: dict[str, list[tuple[Tensor, float]]] = {name: [] for name in self._layers}
         self._calls: Counter[tuple[str, torch.device]] = Counter()
 
     def _rehearse(self, inputs: tuple[Any, ...]) -> None:
@@ -121,7 +122,7 @@ class Activations:
         self._overwritten = {
             name
             for name, outputs in self._raw.items()
-            if any(output._version != version for output, version in outputs)
+            if any(_version_of(output) != version for output, version in outputs)
         }
         self._raw.clear()
 
@@ -145,7 +146,7 @@ class Activations:
     def _keep(self, name: str, code: Tensor) -> None:
         self._calls[name, code.device] += 1
         if self._last_calls is None:  # rehearsal: whether it is overwritten is not yet known
-            self._raw[name].append((code, code._version))
+            self._raw[name].append((code, _version_of(code)))
             self._outputs[name][code.device] = code.clone()
             return
         if self._calls[name, code.device] < self._last_calls[name]:
@@ -158,6 +159,8 @@ class Activations:
             raise _AllReached(name)
 
     def _joined(self, outputs: dict[torch.device, Tensor]) -> Tensor:
+        if not outputs:
+            raise LayerError("no output yet: call `run` first, inside the `with` block")
         if len(outputs) == 1:
             return next(iter(outputs.values()))
         if self._device_ids is None:
@@ -167,6 +170,11 @@ class Activations:
         by_index = {device.index: output for device, output in outputs.items()}
         ordered = [by_index[index] for index in self._device_ids if index in by_index]
         return torch.cat([output.to(ordered[0].device) for output in ordered])
+
+
+def _version_of(output: Tensor) -> float:
+    """How often a tensor was written to; unlike itself where that is not known."""
+    return math.nan if output.is_inference() else output._version
 
 
 def _only_tensor(name: str, output: Any) -> Tensor:

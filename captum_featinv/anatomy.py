@@ -25,12 +25,12 @@ class LayerAnatomy:
     name: str
     kind: str
     channels: int | None
-    stride: int | None
+    stride: float | None
     receptive_field: int | None
 
 
 def anatomy(
-    model: nn.Module, *, channels: int = 3, height: int = 512, width: int = 32
+    model: nn.Module, *, channels: int = 3, height: int = 768, width: int = 32
 ) -> list[LayerAnatomy]:
     """What each layer is, in order of registration; layers that never run are left out.
 
@@ -39,12 +39,13 @@ def anatomy(
     cuts; summed over one stride's worth of lines they number one less than the field is high.
 
     Args:
-        model: in eval mode; it is run on the CPU or wherever it is.
+        model: in eval mode.
         channels: of the images it takes.
-        height: of the images to run it on; a field that is higher counts as the whole image.
+        height: of the images to run it on; a field higher than this less 100 counts as the whole image.
         width: likewise, as small as the model takes.
     """
-    image = torch.zeros(1, channels, height, width)
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    image = torch.zeros(1, channels, height, width).to(weight)
     names = _running(model, image)
     layers = list_layers(model)
     probes = {name: _Probe() for name in names}
@@ -56,7 +57,7 @@ def anatomy(
             activations.run(spoiled)
             for name in names:
                 probes[name].add(activations(name), image, name)
-    return [probes[name].described(name, layers[name]) for name in names]
+    return [probes[name].described(name, layers[name], height) for name in names]
 
 
 class _Probe:
@@ -64,6 +65,7 @@ class _Probe:
 
     def __init__(self) -> None:
         self._channels: int | None = None
+        self._rows = 0
         self._above: list[int] = []
         self._cut: list[int] = []
         self._whole = False
@@ -74,21 +76,28 @@ class _Probe:
         if code.dim() != image.dim():
             return
         code = code.movedim(channel_dim_of(code, image, name), 1)
-        self._channels = code.shape[1]
+        self._channels, self._rows = code.shape[1:3]
         upper, lower = code.isnan().any(1).any(-1)
         self._above.append(int(upper.sum()))
         self._cut.append(int((upper & lower).sum()))
         self._whole = self._whole or bool(upper.all() | lower.all())
 
-    def described(self, name: str, module: nn.Module) -> LayerAnatomy:
-        kind = type(module).__name__
-        passed = self._above[-1] - self._above[0] if self._above else 0
-        if self._whole or passed == 0:
-            return LayerAnatomy(name, kind, self._channels, None, None)
-        stride = _SPAN // passed
-        # Every line of a stride's worth meets each field once, and the span is `passed` strides.
-        field = sum(self._cut[:-1]) // passed + 1
-        return LayerAnatomy(name, kind, self._channels, stride, field)
+    def described(self, name: str, module: nn.Module, height: int) -> LayerAnatomy:
+        stride, field = self._measured() if self._above and not self._whole else (None, None)
+        # A grid of windows that adapt to the image has no stride: it has too few rows for one.
+        if stride and field and self._rows < (height - field) / stride - 1:
+            stride = field = None
+        return LayerAnatomy(name, type(module).__name__, self._channels, stride, field)
+
+    def _measured(self) -> tuple[float | None, int | None]:
+        """Stride and field, from the lines between the first and the last that pass a row."""
+        passing = [i for i in range(_SPAN) if self._above[i + 1] > self._above[i]]
+        if not passing:
+            return None, None
+        # The largest stride passes one row only; its lines are the whole span.
+        first, last = (passing[0], passing[-1]) if len(passing) > 1 else (0, _SPAN)
+        passed = self._above[last] - self._above[first]
+        return (last - first) / passed, round(sum(self._cut[first:last]) / passed) + 1
 
 
 def _running(model: nn.Module, image: Tensor) -> list[str]:

@@ -3,13 +3,15 @@
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
 from torch import Tensor
 
-from captum_featinv.anatomy import anatomy
+from captum_featinv.anatomy import LayerAnatomy, anatomy
 from captum_featinv.codes import Energy
 from captum_featinv.errors import ArgumentError, FeatInvError, MissingExtraError
 from captum_featinv.models import load_model
@@ -21,24 +23,40 @@ from captum_featinv.studies.sheet import Chosen, TextureSheet, live_filters, tex
 _DEMO_LAYERS = ("features.3", "features.8", "features.13", "features.20", "features.27")
 # Enough to see each texture; the default's 100 would take a third of the time longer.
 _DEMO_STEPS = 60
+_JPEG_QUALITY = 85  # where the sheet is one
+# Height and width of the images on which `layers` looks at a model, small ones first.
+_PROBED = ((768, 32), (768, 96), (224, 224))
 _RECIPES = {"default": Recipe.default, "paper": Recipe.paper}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when all went well, 2 after an error, which is one line on stderr."""
     options = _parser().parse_args(arguments)
-    try:
-        options.command(options)
-    except (FeatInvError, OSError) as error:
-        print(f"captum-featinv: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return 2
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+        try:
+            options.command(options)
+        except (FeatInvError, OSError) as error:
+            _say(f"error: {error}")
+            return 2
+        except Exception as error:
+            if options.traceback:
+                raise
+            _say(f"error: {type(error).__name__}: {error} (--traceback shows where)")
+            return 2
     return 0
+
+
+def _say(text: str) -> None:
+    """One line to the user, whatever the text's own line breaks."""
+    print(f"captum-featinv: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="captum-featinv", description="What does this filter of this CNN extract?"
     )
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_invert(commands.add_parser("invert", help="textures of filters as a contact sheet"))
     _add_layers(commands.add_parser("layers", help="a model's layers: channels, stride, field"))
@@ -90,15 +108,28 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_seed, default=0)
     parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
     parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**63")
+    return number
 
 
 def _invert(options: argparse.Namespace) -> None:
     choose = _chosen(options.filters, options.seed)
     _require_folder(options)
-    photos = {Path(path).name: load_photo(path, _size(options)) for path in options.photos}
+    names = [Path(path).name for path in options.photos]
+    if len(set(names)) < len(names):
+        names = options.photos
+    photos = {
+        name: load_photo(path, options.size)
+        for name, path in zip(names, options.photos, strict=True)
+    }
     changes = {} if options.steps is None else {"n_steps": options.steps}
     recipe = _RECIPES[options.recipe](**changes)
     loaded = load_model(options.model, options.weights, options.pooling)
@@ -120,7 +151,7 @@ def _demo(options: argparse.Namespace) -> None:
     loaded = load_model("vgg16", "hed", "average")
     sheet = texture_sheet(
         loaded,
-        {"astronaut": _astronaut(_size(options))},
+        {"astronaut": _astronaut(options.size)},
         _DEMO_LAYERS,
         lambda code: live_filters(code, 5, options.seed),
         recipe=Recipe.default(n_steps=_DEMO_STEPS),
@@ -143,9 +174,9 @@ def _astronaut(size: int) -> Tensor:
 
 def _layers(options: argparse.Namespace) -> None:
     rows = [["layer", "type", "channels", "stride", "receptive field"]]
-    for layer in anatomy(load_model(options.model, "random").model):
+    for layer in _anatomy(options.model):
         numbers = (layer.channels, layer.stride, layer.receptive_field)
-        rows.append([layer.name, layer.kind, *("-" if n is None else str(n) for n in numbers)])
+        rows.append([layer.name, layer.kind, *("-" if n is None else f"{n:g}" for n in numbers)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         words = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
@@ -153,12 +184,29 @@ def _layers(options: argparse.Namespace) -> None:
         print("  ".join(words + figures))  # noqa: T201
 
 
+def _anatomy(name: str) -> list[LayerAnatomy]:
+    """Of a model, on the smallest of some images that it takes."""
+    model = load_model(name, "random").model
+    *smaller, largest = _PROBED
+    for height, width in smaller:
+        with suppress(Exception):  # whatever a model says to a size that it cannot take
+            return anatomy(model, height=height, width=width)
+    return anatomy(model, height=largest[0], width=largest[1])
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def _chosen(text: str, seed: int) -> Chosen:
     """What `--filters` says, as a choice among a layer's filters."""
     kind, _, count = text.partition(":")
     try:
         if kind == "live":
-            number = int(count)
+            number = _positive(count)
             return lambda code: live_filters(code, number, seed)
         if ":" in text:
             first, last = int(kind or 0), int(count)
@@ -174,23 +222,19 @@ def _chosen(text: str, seed: int) -> Chosen:
     return lambda _: filters
 
 
-def _size(options: argparse.Namespace) -> int:
-    if options.size < 1:
-        raise ArgumentError(f"--size must be a positive number of pixels. Given: {options.size}")
-    return int(options.size)
-
-
 def _require_folder(options: argparse.Namespace) -> None:
     """Better now than after minutes of work."""
     for path in (options.out, options.report):
         if path is not None and not path.parent.is_dir():
             raise ArgumentError(f"no folder {str(path.parent)!r} to write {path.name!r} in")
+        if path is not None and path.is_dir():
+            raise ArgumentError(f"{str(path)!r} is a folder; name a file in it")
     if options.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ArgumentError(f"--out {str(options.out)!r} must end in .png, .jpg or .webp")
 
 
 def _write(sheet: TextureSheet, options: argparse.Namespace) -> None:
-    sheet.picture.save(options.out)
+    sheet.picture.save(options.out, quality=_JPEG_QUALITY)
     if options.report is not None:
         options.report.write_text(json.dumps(sheet.records, indent=1) + "\n")
     for label, report in sheet.reports.items():

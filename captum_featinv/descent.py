@@ -39,20 +39,20 @@ def descend(
         schedule: of the learning rate, stepped after every step.
         clip: limit of the size of each gradient entry.
     """
-    latest: list[Tensor] = []
     for number in range(n_steps):
+        evaluated: list[Tensor] = []
 
-        def closure(number: int = number) -> Tensor:
+        def closure(number: int = number, evaluated: list[Tensor] = evaluated) -> Tensor:
             with torch.enable_grad():
                 rows = losses(number)
                 total = rows.sum()
             gradients = torch.autograd.grad(total, parameters)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient if clip is None else gradient.clamp(-clip, clip)
-            latest[:] = [rows.detach()]
+            evaluated.append(rows.detach())
             return total.detach()
 
         optimizer.step(closure)  # type: ignore[arg-type]
         if schedule is not None:
             schedule.step()
-        yield Step(number + 1, latest[0])
+        yield Step(number + 1, evaluated[0])

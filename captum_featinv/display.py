@@ -113,8 +113,8 @@ def contact_sheet(
         cell: the width of a column in pixels; by default that of the widest picture.
     """
     cells = [picture for row in rows for picture in row]
-    if not cells:
-        raise ArgumentError("a contact sheet needs at least one picture, found none")
+    if not rows or not all(rows) or len(rows) != len(row_labels):
+        raise ArgumentError("a contact sheet needs a label and at least one picture for every row")
     width = max(cell or 0, *(picture.width for picture in cells))
     size = max(12, width // 11)
     font, small = ImageFont.load_default(size), ImageFont.load_default(max(11, size - 3))

@@ -42,7 +42,7 @@ def _seed(device: torch.device, seed: int) -> None:
 
 
 def _buffers_at_risk(model: Callable[..., Any]) -> list[tuple[Tensor, Tensor]]:
-    if not isinstance(model, nn.Module) or not any(m.training for m in model.modules()):
+    if not isinstance(model, nn.Module) or not _trains(model):
         return []
     warn(
         f"{type(model).__name__} is in training mode, so batch normalisation and dropout mix the "
@@ -51,3 +51,9 @@ def _buffers_at_risk(model: Callable[..., Any]) -> list[tuple[Tensor, Tensor]]:
         stacklevel=4,
     )
     return [(buffer, buffer.clone()) for buffer in model.buffers()]
+
+
+def _trains(model: nn.Module) -> bool:
+    """Whether a layer is in training mode; a mere container (DataParallel's wrapper) may be."""
+    leaves = (module for module in model.modules() if next(module.children(), None) is None)
+    return any(leaf.training for leaf in leaves)

@@ -23,7 +23,7 @@ from captum_featinv.arguments import (
 )
 from captum_featinv.codes import Energy, Rewrite, original
 from captum_featinv.display import to_image
-from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
+from captum_featinv.errors import ArgumentError, FeatInvWarning, FilterError, LayerError
 from captum_featinv.guard import guarded
 from captum_featinv.layers import Layer, find_layer
 from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
@@ -65,7 +65,7 @@ class CodeInversion(NeuronAttribution):
         >>> import torch
         >>> from torch import nn
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
-        >>> photos = torch.randn(2, 3, 9, 7)
+        >>> photos = torch.rand(2, 3, 9, 7) * 4 - 2
         >>> CodeInversion(model, "1").attribute(photos, n_steps=2).shape
         torch.Size([2, 3, 9, 7])
     """
@@ -219,8 +219,8 @@ class CodeInversion(NeuronAttribution):
         diverged = solution.diverged & ~solution.failed
         if bool(diverged.any()):
             warn(
-                f"{_named(targets, diverged)} of layer {where}: the run diverged, the picture is much "
-                "further from its code than the start image; try a smaller learning rate",
+                f"{_named(targets, diverged)} of layer {where}: the run diverged, and the picture is "
+                "no nearer to its code than the start image; try a smaller learning rate",
                 FeatInvWarning,
                 stacklevel=5,
             )
@@ -241,7 +241,7 @@ class FeatureMapInversion(CodeInversion):
         >>> from torch import nn
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
         >>> fmi = FeatureMapInversion(model, model[1])
-        >>> fmi.attribute(torch.randn(2, 3, 9, 7), neuron_selector=[0, 3], n_steps=2).shape
+        >>> fmi.attribute(torch.rand(2, 3, 9, 7), neuron_selector=[0, 3], n_steps=2).shape
         torch.Size([2, 2, 3, 9, 7])
     """
 
@@ -372,7 +372,12 @@ def _places(index: Any, code: Tensor) -> Tensor:
             f"{len(where)} positions, the layer {code.dim() - 2}"
         )
     places = code.new_zeros(code.shape[2:])
-    places[where] = 1
+    try:
+        places[where] = 1
+    except IndexError as error:
+        raise FilterError(
+            f"index {index} does not fit the layer's positions {tuple(code.shape[2:])}: {error}"
+        ) from error
     return places
 
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, Literal
@@ -48,8 +49,11 @@ def load_model(
         MissingExtraError: a package that the weights need is not installed.
     """
     if name not in torchvision.models.list_models():
-        close = ", ".join(torchvision.models.list_models(include=f"*{name[:4]}*")[:6])
+        names = torchvision.models.list_models()
+        close = ", ".join(get_close_matches(name.lower(), names, n=5, cutoff=0.4))
         raise ArgumentError(f"no torchvision model {name!r}; similar names: {close or 'none'}")
+    if pooling not in ("max", "average"):
+        raise ArgumentError(f"pooling={pooling!r} is neither 'max' nor 'average'")
     loaded = _load(name, weights or "random")
     model = average_pooling(loaded.model) if pooling == "average" else loaded.model
     suffix = ", average pooling" if pooling == "average" else ""
@@ -57,16 +61,21 @@ def load_model(
 
 
 def average_pooling(model: nn.Module) -> nn.Module:
-    """A copy of a model with every max pooling replaced by an average pooling of the same window."""
+    """A copy of a model in which every `nn.MaxPool2d` is an average pooling of the same window.
+
+    A pooling that is called as a function, as in inception_v3, stays what it is.
+    """
     model = copy.deepcopy(model)
     for parent in list(model.modules()):
-        for name, child in parent.named_children():
+        for name, child in list(parent._modules.items()):  # named_children leaves out repetitions
             if isinstance(child, nn.MaxPool2d):
                 setattr(parent, name, _averaging(child))
     return model
 
 
 def _averaging(pool: nn.MaxPool2d) -> nn.AvgPool2d:
+    if pool.dilation not in (1, (1, 1)):
+        raise ArgumentError(f"an average pooling cannot be dilated as {pool} is")
     return nn.AvgPool2d(
         pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, count_include_pad=False
     )
@@ -76,7 +85,7 @@ def _load(name: str, weights: str) -> LoadedModel:
     if weights == "hed":
         return _hed(name)
     if weights == "random":
-        return LoadedModel(_initialised(name), f"{name}, random weights")
+        return LoadedModel(_initialised(name), f"{name}, random weights", _normalization_of(name))
     if Path(weights).is_file():
         return _from_file(name, Path(weights))
     return _from_enum(name, weights)
@@ -113,10 +122,13 @@ def _from_enum(name: str, weights: str) -> LoadedModel:
             f"the weights {weights} of {name} could not be downloaded ({error}); give the path of a "
             "state dict instead" + (", or weights='hed'" if name == "vgg16" else "")
         ) from error
-    return LoadedModel(model, f"{name}, {weights}", _normalization_of(enum[weights].transforms()))
+    normalization = _normalization_of(name, enum[weights].transforms())
+    return LoadedModel(model, f"{name}, {weights}", normalization)
 
 
-def _normalization_of(preprocessing: Any) -> Normalization:
+def _normalization_of(name: str, preprocessing: Any = None) -> Normalization:
+    if name in torchvision.models.list_models(torchvision.models.detection):
+        return Normalization(0.0, 1.0)  # these normalise for themselves
     mean: Sequence[float] = getattr(preprocessing, "mean", IMAGENET_MEAN)
     std: Sequence[float] = getattr(preprocessing, "std", IMAGENET_STD)
     return Normalization(tuple(mean), tuple(std))
@@ -125,10 +137,19 @@ def _normalization_of(preprocessing: Any) -> Normalization:
 def _from_file(name: str, path: Path) -> LoadedModel:
     model = _initialised(name)
     try:
-        model.load_state_dict(_read_state(path))
-    except RuntimeError as error:
+        state = _read_state(path)
+    except MissingExtraError:
+        raise
+    except Exception as error:  # each format and each way to be broken has an error of its own
+        raise ArgumentError(
+            f"{path} is no state dict that can be read safely ({type(error).__name__}: {error}); "
+            "save one with torch.save(model.state_dict(), path)"
+        ) from error
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise ArgumentError(f"{path} does not fit {name}: {error}") from error
-    return LoadedModel(model, f"{name}, {path.name}")
+    return LoadedModel(model, f"{name}, {path.name}", _normalization_of(name))
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -4,32 +4,58 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from captum_featinv.errors import ArgumentError
+
+_WHITE = (255, 255, 255, 255)
 
 
 def load_photo(path: str | Path, long_edge: int) -> Tensor:
     """A photo as RGB in [0, 1], (1, 3, H, W), shrunk or enlarged to a long edge.
 
     Raises:
-        ArgumentError: no such file, or no picture in it.
+        ArgumentError: no such file, or no picture in it that can be read.
     """
     try:
         with Image.open(path) as file:
-            return from_picture(file, long_edge)
+            file.load()
+            picture = file.copy()
     except FileNotFoundError as error:
         raise ArgumentError(f"no file {str(path)!r}") from error
-    except (UnidentifiedImageError, OSError) as error:
+    # What Pillow raises for broken files depends on the format and on where they are broken.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ArgumentError(f"{str(path)!r} is no picture that can be read: {error}") from error
+    return from_picture(picture, long_edge)
 
 
 def from_picture(picture: Image.Image, long_edge: int) -> Tensor:
-    """A PIL picture likewise, upright as its EXIF says."""
-    upright = ImageOps.exif_transpose(picture).convert("RGB")
+    """A PIL picture likewise: upright as its EXIF says, on white where it is transparent.
+
+    Raises:
+        ArgumentError: a long edge of less than one pixel.
+    """
+    if long_edge < 1:
+        raise ArgumentError(
+            f"the long edge must be a positive number of pixels. Given: {long_edge}"
+        )
+    upright = _as_rgb(ImageOps.exif_transpose(picture))
     scale = long_edge / max(upright.size)
     width, height = (max(1, round(edge * scale)) for edge in upright.size)
     resized = upright.resize((width, height), Image.Resampling.LANCZOS)
     array = np.asarray(resized, dtype=np.float32) / 255
     return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":
+        values = np.asarray(picture)
+        scale = 255 if values.max() <= 1 else 1
+        return Image.fromarray((values * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        opaque = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", opaque.size, _WHITE), opaque).convert("RGB")
+    return picture.convert("RGB")

@@ -15,13 +15,15 @@ from captum_featinv.descent import descend
 from captum_featinv.errors import ArgumentError
 from captum_featinv.param.noise import natural_noise, uniform_noise
 from captum_featinv.param.parameterization import Parameterization
-from captum_featinv.param.pixel import byte_pixels, clamped_pixels, free_pixels
+from captum_featinv.param.pixel import byte_pixels, clamped_pixels, free_pixels, sigmoid_pixels
 from captum_featinv.transform import RandomBlur, Transform
 
 Images = tuple[Tensor, ...]
 
 # Steps between two looks at whether every row has settled: each look waits for the device.
 _LOOK_EVERY = 10
+
+_BOUNDED = (clamped_pixels, sigmoid_pixels)
 
 
 class Phase(NamedTuple):
@@ -38,11 +40,11 @@ Losses = Callable[[Images, Phase], Tensor]
 
 
 class Progress(NamedTuple):
-    """The images after a step, and the loss of each row before it."""
+    """The images after a step, and which rows stopped being finite: those stay as they last were."""
 
     step: int
     images: Images
-    losses: Tensor
+    lost: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +146,8 @@ class Recipe:
             bounded: whether there is a displayable range to stay in.
             seed: of the distortions.
         """
-        # Without a displayable range there is nothing to be clamped to.
-        bounds = self.pixels is clamped_pixels and not bounded
-        pixels = free_pixels if bounds else self.pixels
+        # Without a displayable range there are no bounds to stay in.
+        pixels = self.pixels if bounded or self.pixels not in _BOUNDED else free_pixels
         images = [pixels(start, grey) for start, grey in zip(starts, greys, strict=True)]
         parameters = [parameter for image in images for parameter in image.parameters]
         generator = torch.Generator().manual_seed(seed)
@@ -170,7 +171,7 @@ class Recipe:
             clip=self.clip,
         ):
             record.add(tuple(image.draw().detach() for image in images))
-            yield Progress(step.number, record.images, step.losses)
+            yield Progress(step.number, record.images, record.lost)
             if step.number % _LOOK_EVERY == 0 and record.all_settled():
                 return
 
@@ -190,10 +191,12 @@ class _Record:
         self._greys = greys
         self._tolerance = tolerance
         self._settled = torch.zeros(len(starts[0]), dtype=torch.bool, device=starts[0].device)
+        self.lost = self._settled
 
     def add(self, images: Images) -> None:
         change, size = _distance(images, self.images), _distance(images, self._greys)
-        closed = self._settled | ~torch.isfinite(size)
+        self.lost = self.lost | ~torch.isfinite(size)
+        closed = self._settled | self.lost
         self.images = tuple(
             torch.where(closed.reshape(-1, *[1] * (new.dim() - 1)), old, new)
             for new, old in zip(images, self.images, strict=True)

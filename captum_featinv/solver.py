@@ -156,6 +156,7 @@ class _Batch:
         self._args = [rows_of(a, examples, len(solver.images[0])) for a in solver.forward_args]
         self._objective = targets.objective(rows, normalize=solver.recipe.normalize_loss)
         self._images = self._starts
+        self._lost = torch.zeros_like(rows, dtype=torch.bool)
 
     def _begin(self, examples: Tensor) -> Images:
         generator = torch.Generator().manual_seed(self._solver.seed)
@@ -177,7 +178,7 @@ class _Batch:
         )
         try:
             for progress in steps:
-                self._images = progress.images
+                self._images, self._lost = progress.images, progress.lost
                 advance()
         except KeyboardInterrupt:
             return True
@@ -213,9 +214,8 @@ class _Batch:
             torch.where(failed.reshape(-1, *[1] * (image.dim() - 1)), start, image)
             for image, start in zip(inputs, starts, strict=True)
         )
-        return Solution(
-            images, errors.nan_to_num(nan=torch.inf), failed, errors > _DIVERGED * first_errors
-        )
+        diverged = self._lost | (errors > _DIVERGED * first_errors)
+        return Solution(images, errors.nan_to_num(nan=torch.inf), failed, diverged)
 
 
 def _grey(space: Normalization, photo: Tensor, *, bounded: bool) -> Tensor:

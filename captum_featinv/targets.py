@@ -98,14 +98,14 @@ class FilterMaps:
 
     def impossible(self, rows: Tensor) -> Tensor:
         """Which of the rows ask for nothing at all, (rows,)."""
-        return self.maps(rows).flatten(1).abs().sum(1) == 0
+        return self.maps(rows).reshape(len(rows), -1).abs().sum(1) == 0
 
     def silent(self, activations: Activations, rows: Tensor) -> Tensor:
         """Which of the rows' filters fire nowhere in the latest run, (rows,)."""
         own = activations(self.layer)[
             torch.arange(len(rows), device=rows.device), self.filters_of(rows)
         ]
-        return own.flatten(1).amax(1) <= 0 if own.dim() > 1 else own <= 0
+        return own.reshape(len(rows), -1).amax(1) <= 0
 
 
 def chunks_of(rows: Tensor, size: int) -> list[Tensor]:
@@ -120,5 +120,5 @@ def _scale(target: Tensor, *, normalize: bool) -> Tensor:
     """What makes the loss of an all-silent code 1, or 1 where nothing is asked for."""
     if not normalize:
         return target.new_ones(len(target))
-    energy = 0.5 * target.flatten(1).square().sum(1)
+    energy = 0.5 * target.reshape(len(target), -1).square().sum(1)
     return energy.where(energy > 0, 1)

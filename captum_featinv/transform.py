@@ -55,10 +55,10 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     """A Gaussian blur of `sigma` pixels over height and width, the border reflected.
 
     Args:
-        image: (rows, channel, *, height, width).
+        image: (rows, channel, *, height, width); without height and width it comes back as it is.
         sigma: standard deviation in pixels; the kernel is cut off at three of them.
     """
-    if sigma == 0:
+    if sigma == 0 or image.dim() < 4:
         return image
     *leading, height, width = image.shape
     # A map cannot be reflected by more than its size.

@@ -42,7 +42,7 @@ def rank(code: Tensor, filters: Tensor) -> Tensor:
 
 def coverage(code: Tensor, filters: Tensor) -> Tensor:
     """The share of positions where the filter fires, in [0, 1]."""
-    return (_own(code, filters).flatten(1) > 0).to(code.dtype).mean(1)
+    return (_own_map(code, filters) > 0).to(code.dtype).mean(1)
 
 
 def correlation(code: Tensor, target: Tensor, filters: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def correlation(code: Tensor, target: Tensor, filters: Tensor) -> Tensor:
     Returns:
         The correlations; 0 where either map is constant.
     """
-    own, target = _own(code, filters).flatten(1), target.flatten(1)
+    own, target = _own_map(code, filters), target.reshape(len(code), -1)
     own, target = own - own.mean(1, keepdim=True), target - target.mean(1, keepdim=True)
     spread = own.square().sum(1).sqrt() * target.square().sum(1).sqrt()
     return _safe_ratio((own * target).sum(1), spread)
@@ -75,12 +75,17 @@ def attained(code: Tensor, target: Tensor, filters: Tensor) -> Tensor:
 
     0 where nothing was asked for. `target` is T_k, (rows, *positions).
     """
-    own, target = _own(code, filters).flatten(1), target.flatten(1)
+    own, target = _own_map(code, filters), target.reshape(len(code), -1)
     return _safe_ratio((own * target).sum(1), target.square().sum(1))
 
 
 def _own(code: Tensor, filters: Tensor) -> Tensor:
     return code[torch.arange(len(code), device=code.device), filters]
+
+
+def _own_map(code: Tensor, filters: Tensor) -> Tensor:
+    """The filter's activations, all positions in one dimension."""
+    return _own(code, filters).reshape(len(code), -1)
 
 
 def _squares(code: Tensor) -> Tensor:

@@ -21,9 +21,7 @@ def effective_colours(images: Tensor) -> Tensor:
         2.0
     """
     levels = (images.clamp(0, 1) * 255).round().long().flatten(2) * _LEVELS // 256
-    places = _LEVELS ** torch.arange(images.shape[1], device=images.device)
-    colours = (levels * places[:, None]).sum(1)
-    counts = [torch.unique(row, return_counts=True)[1].double() for row in colours]
+    counts = [torch.unique(row, dim=1, return_counts=True)[1].double() for row in levels]
     return torch.stack([torch.special.entr(c / c.sum()).sum().exp() for c in counts]).to(images)
 
 

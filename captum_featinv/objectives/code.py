@@ -66,10 +66,10 @@ class _HalfSquares(torch.autograd.Function):
     def forward(ctx, code, filters, target, leakage):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(code, filters, target)
         ctx.leakage = leakage
-        own = code[torch.arange(len(code), device=code.device), filters].flatten(1)
+        own = code[torch.arange(len(code), device=code.device), filters].reshape(len(code), -1)
         energy = torch.linalg.vector_norm(code.flatten(1), dim=1).square()
-        others = energy - own.square().sum(1)
-        return 0.5 * ((own - target.flatten(1)).square().sum(1) + leakage * others)
+        others = (energy - own.square().sum(1)).clamp(min=0)  # rounding could leave less
+        return 0.5 * ((own - target.reshape(own.shape)).square().sum(1) + leakage * others)
 
     @staticmethod
     def backward(ctx, weight):  # type: ignore[no-untyped-def]
@@ -77,5 +77,6 @@ class _HalfSquares(torch.autograd.Function):
         weight = weight.reshape(-1, *[1] * (code.dim() - 1))
         gradient = code * (weight * ctx.leakage)
         rows = torch.arange(len(code), device=code.device)
-        gradient[rows, filters] = (code[rows, filters] - target) * weight.squeeze(1)
+        own = code[rows, filters]
+        gradient[rows, filters] = (own - target) * weight.reshape(-1, *[1] * (own.dim() - 1))
         return gradient, None, None, None

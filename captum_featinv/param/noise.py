@@ -20,7 +20,7 @@ def natural_noise(shape: torch.Size, generator: Generator, amplitude: float) -> 
         amplitude: the standard deviation.
     """
     white = torch.randn(shape, generator=generator)
-    if len(shape) == 1:
+    if shape[1:].numel() == 1:
         return amplitude * white
     positions = tuple(range(1, len(shape)))
     squares = [torch.fft.fftfreq(shape[p]).square() for p in positions[:-1]]

@@ -74,17 +74,19 @@ def texture_sheet(
     if not photos or not layers:
         raise ArgumentError("a sheet needs at least one photo and one layer")
     normalization = loaded.normalization
-    found = [find_layer(loaded.model, layer) for layer in layers]
+    found = dict(find_layer(loaded.model, layer) for layer in layers)
     rows, captions, labels = [], [], []
     reports: dict[str, Report] = {}
     records: list[dict[str, Any]] = []
     for photo_name, photo in photos.items():
         inputs = normalization.to_model(photo)
-        for name, module in found:
+        for name, module in found.items():
             fmi = FeatureMapInversion(
                 loaded.model, module, mean=normalization.mean, std=normalization.std, recipe=recipe
             )
             filters = choose(_code(loaded, name, inputs))
+            if not filters:
+                raise ArgumentError(f"no filter of layer {name!r} fires on photo {photo_name!r}")
             textures = fmi.attribute(
                 inputs, filters, energy=energy, seed=seed, show_progress=show_progress
             )

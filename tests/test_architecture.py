@@ -1,0 +1,78 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import matplotlib as mpl
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "captum_featinv").rglob("*.py")
+)
+TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
+
+
+def in_a_fresh_interpreter(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_module_imports_without_a_warning() -> None:
+    in_a_fresh_interpreter(f"import {', '.join(m.removesuffix('.__init__') for m in MODULES)}")
+
+
+def test_importing_needs_no_extra_and_changes_nothing() -> None:
+    """None of the optional packages is loaded, and the global dice are left alone."""
+    code = """
+import sys, torch
+for extra in ("h5py", "skimage", "safetensors", "lucent", "kornia"):
+    sys.modules[extra] = None
+before = torch.random.get_rng_state()
+import captum_featinv, captum_featinv.cli
+assert torch.equal(before, torch.random.get_rng_state())
+"""
+    in_a_fresh_interpreter(code)
+
+
+@pytest.mark.filterwarnings("ignore:filter")
+def test_the_readmes_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        hurried, found = re.subn(r"(neuron_selector=.*?\])", r"\1, n_steps=2", block)
+        assert found == 1
+        exec(compile(hurried, "README.md", "exec"), {})
+    assert "robust_share" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("script", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore:filter", "ignore:FigureCanvasAgg")
+def test_a_tutorial_runs_with_few_steps(script: Path) -> None:
+    mpl.use("Agg")
+    hurried, found = re.subn(r"n_steps=\d+", "n_steps=2", script.read_text())
+    assert found >= 1
+    exec(compile(hurried, script.name, "exec"), {"__name__": "tutorial"})
+
+
+@pytest.mark.parametrize("script", TUTORIALS, ids=lambda path: path.stem)
+def test_a_notebook_is_its_scripts_executed_twin(script: Path) -> None:
+    notebook = jupytext.read(script.with_suffix(".ipynb"))
+    cells = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    assert cells == [(cell.cell_type, cell.source) for cell in jupytext.read(script).cells]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
+
+
+def test_no_file_is_large() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        assert (ROOT / name).stat().st_size < 1_500_000, name

@@ -1,0 +1,233 @@
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from captum_featinv import cli
+from captum_featinv.cli import main
+from captum_featinv.models import LoadedModel
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_with_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("photo.png")
+    Image.fromarray(noise.swapaxes(0, 1)).save("portrait.jpg")
+    Path("notes.txt").write_text("a cat")
+
+
+def invert(*photos: str, **options: object) -> list[str]:
+    """The command line of a quick inversion, with some options changed."""
+    quick = {
+        "model": "squeezenet1_1",
+        "weights": "random",
+        "layer": "features.3",
+        "filters": "live:2",
+        "size": 32,
+        "steps": 2,
+        "out": "sheet.png",
+        "report": "report.json",
+    }
+    changed = {**quick, **options}
+    return ["invert", *photos, *(f"--{name}={value}" for name, value in changed.items())]
+
+
+def records() -> list[dict[str, object]]:
+    """The report, which must be JSON as the standard has it."""
+    text = Path("report.json").read_text()
+    found: list[dict[str, object]] = json.loads(text, parse_constant=pytest.fail)
+    return found
+
+
+@pytest.fixture
+def eyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever model is asked for, filters 0, 1, 2 see red, green, blue and 3, 4, 5 their lack."""
+    model = nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU()).eval()
+    weight = torch.cat([torch.eye(3), -torch.eye(3)])[..., None, None]
+    model[0].load_state_dict({"weight": weight, "bias": torch.zeros(6)})
+    monkeypatch.setattr(cli, "load_model", lambda *_: LoadedModel(model, "eyes"))
+
+
+# --- invert ------------------------------------------------------------------------------------
+
+
+def test_invert_writes_a_sheet_and_a_record_for_every_photo_layer_and_filter(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*invert("photo.png", "portrait.jpg"), "--layer=features.4"]) == 0
+    with Image.open("sheet.png") as sheet:
+        assert sheet.width > 3 * 128
+        assert sheet.height > 4 * 32
+    rows = [(record["photo"], record["layer"]) for record in records()]
+    layers = ["features.3", "features.4"]
+    photos = ["photo.png", "portrait.jpg"]
+    assert rows == [(photo, layer) for photo in photos for layer in layers for _ in range(2)]
+    printed = capsys.readouterr()
+    assert printed.out.endswith("wrote sheet.png\n")
+    assert printed.out.count("robust_share") == 4
+    assert printed.err == ""
+
+
+@pytest.mark.usefixtures("eyes")
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "webp", "PNG"])
+def test_the_sheet_is_of_the_kind_that_its_name_says(suffix: str) -> None:
+    assert main(invert("photo.png", layer="1", out=f"sheet.{suffix}")) == 0
+    with Image.open(f"sheet.{suffix}") as sheet:
+        assert sheet.format == {"jpg": "JPEG"}.get(suffix, suffix.upper())
+
+
+@pytest.mark.usefixtures("eyes")
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_what_is_infinite_is_null_in_the_report(recipe: str) -> None:
+    Image.new("RGB", (16, 16), (0, 0, 255)).save("blue.png")
+    assert main(invert("blue.png", layer="1", filters=0, size=16, steps=20, recipe=recipe)) == 0
+    (red,) = records()
+    assert red["lift"] is None
+    assert red["silent"] is False
+
+
+@pytest.mark.usefixtures("eyes")
+@pytest.mark.parametrize(
+    ("text", "filters"),
+    [
+        ("0:3", [0, 1, 2]),
+        ("2:4", [2, 3]),
+        (":2", [0, 1]),
+        ("4", [4]),
+        ("3,0,5", [3, 0, 5]),
+        (" 1, 2", [1, 2]),
+    ],
+)
+def test_filters_are_a_range_or_a_list(text: str, filters: list[int]) -> None:
+    assert main(invert("photo.png", layer="1", filters=text)) == 0
+    assert [record["filter"] for record in records()] == filters
+
+
+@pytest.mark.usefixtures("eyes")
+def test_live_filters_are_drawn_by_the_seed_among_those_that_fire() -> None:
+    Image.new("RGB", (16, 16), (0, 0, 255)).save("blue.png")
+    draws = []
+    for seed in range(4):
+        assert main(invert("blue.png", layer="1", filters="live:2", size=16, seed=seed % 3)) == 0
+        draws.append([record["filter"] for record in records()])
+    assert all(len(set(draw)) == 2 and set(draw) < {2, 3, 4} for draw in draws)
+    assert draws[3] == draws[0]
+    assert len(set(map(tuple, draws))) > 1
+
+
+@pytest.mark.parametrize(
+    ("photo", "options", "words"),
+    [
+        ("nowhere.png", {}, "no file 'nowhere.png'"),
+        ("notes.txt", {}, "'notes.txt' is no picture"),
+        ("photo.png", {"layer": "features.3.sqeeze"}, "did you mean features.3.squeeze"),
+        ("photo.png", {"filters": "0:200"}, "'features.3' has filters 0 to 127"),
+        ("photo.png", {"filters": "some"}, "'some' is neither a range"),
+        ("photo.png", {"filters": "live:all"}, "'live:all' is neither a range"),
+        ("photo.png", {"filters": "1,,2"}, "'1,,2' is neither a range"),
+        ("photo.png", {"filters": ""}, "'' is neither a range"),
+        ("photo.png", {"filters": "5:5"}, "'5:5' names no filter"),
+        ("photo.png", {"steps": 0}, "positive integer. Given: 0"),
+        ("photo.png", {"size": 0}, "positive number of pixels. Given: 0"),
+        ("photo.png", {"size": 2}, "too small"),
+        ("photo.png", {"out": "nowhere/sheet.png"}, "no folder 'nowhere' to write 'sheet.png'"),
+        ("photo.png", {"report": "nowhere/r.json"}, "no folder 'nowhere' to write 'r.json'"),
+        ("photo.png", {"out": "sheet.gif"}, "'sheet.gif' must end in .png"),
+        ("photo.png", {"model": "squeezenet9"}, "similar names: squeezenet1_1, squeezenet1_0"),
+        ("photo.png", {"weights": "hed"}, "those of a vgg16, not of squeezenet1_1"),
+        ("photo.png", {"weights": "mine.pt"}, "no such file exists; it has IMAGENET1K_V1"),
+    ],
+    ids=str,
+)
+def test_an_error_is_one_line_on_stderr_and_exit_code_2(
+    photo: str, options: dict[str, object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(invert(photo, **options)) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("captum-featinv: error: ")
+    assert words in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not Path("sheet.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["invert", "photo.png"], ["paint"], invert("photo.png", energy=1)]
+)
+def test_a_command_that_cannot_be_read_ends_with_the_usage_and_exit_code_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: captum-featinv")
+
+
+# --- layers ------------------------------------------------------------------------------------
+
+
+def test_layers_prints_a_table_of_strides_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["layers", "squeezenet1_1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0].split() == ["layer", "type", "channels", "stride", "receptive", "field"]
+    table = {name: cells for name, *cells in map(str.split, lines)}
+    assert table["features.0"] == ["Conv2d", "64", "2", "3"]
+    assert table["features.2"] == ["MaxPool2d", "64", "4", str(3 + 2 * 2)]
+    assert table["features.3.expand3x3"] == ["Conv2d", "64", "4", str(7 + 2 * 4)]
+    assert table["classifier.3"] == ["AdaptiveAvgPool2d", "1000", "-", "-"]
+
+
+def test_layers_of_an_unknown_model_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["layers", "squeezenet"]) == 2
+    assert "squeezenet1_1" in capsys.readouterr().err
+
+
+# --- demo --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("eyes")
+def test_the_demo_without_its_extra_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.data", None)
+    assert main(["demo"]) == 2
+    assert 'pip install "captum_featinv[demo]"' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_demo_shows_five_filters_of_five_layers() -> None:
+    pytest.importorskip("skimage")
+    pytest.importorskip("h5py")
+    assert main(["demo", "--size=64", "--out=demo.png", "--report=report.json"]) == 0
+    assert len(records()) == 5 * 5
+    with Image.open("demo.png") as sheet:
+        assert min(sheet.size) > 5 * 64
+
+
+# --- python -m ---------------------------------------------------------------------------------
+
+
+def test_python_m_prints_the_help() -> None:
+    folder = Path(cli.__file__).parents[1]
+    words = [sys.executable, "-m", "captum_featinv", "--help"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: captum-featinv")
+    assert all(command in done.stdout for command in ("invert", "layers", "demo"))
+    assert done.stderr == ""
+
+
+def test_python_m_exits_with_the_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["captum-featinv", *invert("nowhere.png")])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("captum_featinv", run_name="__main__")
+    assert caught.value.code == 2

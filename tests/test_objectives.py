@@ -1,0 +1,99 @@
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from captum_featinv.objectives.code import CodeMatch, FeatureMapMatch
+
+SHAPES = [(3, 5, 4, 7), (2, 3, 9), (2, 3, 2, 5, 3), (3, 5)]
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def code(request: pytest.FixtureRequest) -> Tensor:
+    return torch.randn(request.param, dtype=torch.float64, requires_grad=True)
+
+
+def scale_of(code: Tensor) -> Tensor:
+    return torch.rand(len(code), dtype=code.dtype) + 0.5
+
+
+def feature_map_match(code: Tensor) -> FeatureMapMatch:
+    """Two rows share a filter where there are three; targets reach further than codes."""
+    filters = torch.tensor([1, 2, 1])[: len(code)]
+    target = 3 * torch.rand(len(code), *code.shape[2:], dtype=code.dtype)
+    return FeatureMapMatch("layer", filters, target, scale_of(code))
+
+
+def dense(match: FeatureMapMatch, code: Tensor, leakage: float) -> Tensor:
+    """`1/2 ||F - T||^2 / scale`, T made in full and filters that are not k weighing `leakage`."""
+    losses = []
+    for row, k in enumerate(match.filters.tolist()):
+        target = torch.zeros_like(code[row])
+        target[k] = match.target[row]
+        weight = torch.full((code.shape[1],), leakage, dtype=code.dtype)
+        weight[k] = 1
+        squares = (code[row] - target).square().reshape(len(weight), -1).sum(1)
+        losses.append((weight * squares).sum() / 2 / match.scale[row])
+    return torch.stack(losses)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_matching_a_code_is_half_the_squared_distance_over_the_scale(
+    shape: tuple[int, ...],
+) -> None:
+    code, target = torch.randn(2, *shape, dtype=torch.float64)
+    scale = scale_of(code)
+    expected = []
+    for row in range(len(code)):
+        pairs = zip(code[row].flatten().tolist(), target[row].flatten().tolist(), strict=True)
+        expected.append(sum((f - t) ** 2 for f, t in pairs) / 2 / scale[row].item())
+    loss = CodeMatch("layer", target, scale)({"layer": code}.__getitem__)
+    assert_close(loss, torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("leakage", [0.0, 0.3, 1.0, 2.5])
+def test_matching_a_feature_map_is_the_dense_formula_in_value_and_gradient(
+    code: Tensor, leakage: float
+) -> None:
+    match = feature_map_match(code)
+    expected = dense(match, code, leakage)
+    loss = match({"layer": code}.__getitem__, leakage)
+    assert_close(loss, expected)
+    weights = torch.randn(len(code), dtype=code.dtype)
+    (expected_gradient,) = torch.autograd.grad(expected, code, weights)
+    (gradient,) = torch.autograd.grad(loss, code, weights)
+    assert_close(gradient, expected_gradient)
+
+
+def test_the_written_down_gradient_is_the_numerical_one(code: Tensor) -> None:
+    match = feature_map_match(code)
+    assert torch.autograd.gradcheck(lambda code: match(lambda _: code, 0.7), (code,))
+
+
+def test_leakage_weighs_all_alike_unless_told_otherwise(code: Tensor) -> None:
+    match = feature_map_match(code)
+    target = torch.zeros_like(code)
+    target[torch.arange(len(code)), match.filters] = match.target
+    whole = CodeMatch("layer", target, match.scale)
+    assert_close(match(lambda _: code), whole(lambda _: code))
+
+
+@pytest.mark.parametrize("kind", [CodeMatch, FeatureMapMatch])
+def test_rows_are_problems_of_their_own(kind: type) -> None:
+    code = torch.randn(3, 5, 4, 7, requires_grad=True)
+    parts = [torch.rand(code.shape if kind is CodeMatch else (3, 4, 7)), scale_of(code)]
+    if kind is FeatureMapMatch:
+        parts.insert(0, torch.tensor([4, 0, 4]))
+    losses = kind("layer", *parts)({"layer": code}.__getitem__)
+    for row in range(3):
+        alone = kind("layer", *(part[[row]] for part in parts))({"layer": code[[row]]}.__getitem__)
+        assert_close(alone, losses[[row]])
+    (gradient,) = torch.autograd.grad(losses[1], code)
+    assert gradient[1].any()
+    assert not gradient[[0, 2]].any()
+
+
+def test_a_match_reads_its_own_layer() -> None:
+    codes = {"this": torch.ones(1, 2, 3), "other": torch.zeros(1, 2, 3)}
+    loss = CodeMatch("this", torch.zeros(1, 2, 3), torch.ones(1))(codes.__getitem__)
+    assert loss.item() == 3
