@@ -82,6 +82,12 @@ class Activations:
         """The output of a layer in the latest run, still attached to its graph."""
         return self._joined(self._outputs[name])
 
+    def add(self, name: str, module: nn.Module) -> None:
+        """Ask for one more layer, inside the `with` block; the next `run` is complete again."""
+        self._layers[name] = module
+        self._handles.append(module.register_forward_hook(self._hook(name)))
+        self._last_calls = None
+
     def run(self, *inputs: Any) -> None:
         """Run the model on `inputs`, as far as needed.
 

@@ -12,19 +12,23 @@ from captum_featinv.errors import FeatInvWarning
 
 
 @contextmanager
-def guarded(model: Callable[..., Any], device: torch.device, seed: int) -> Iterator[None]:
+def guarded(
+    model: Callable[..., Any], device: torch.device, seed: int | None = None
+) -> Iterator[None]:
     """A block in which gradients flow, and after which model and random state are as before.
 
     Captum's own callers (NoiseTunnel, sensitivity_max) come without gradients, others in inference
     mode. A model in training mode would update its buffers and draw dropout: it is warned of, its
-    buffers are put back, and its dice are seeded.
+    buffers are put back, and its dice are seeded; without a seed they are torch's global ones, which
+    then roll on.
     """
     buffers = _buffers_at_risk(model)
     kind = device.type if device.type not in ("cpu", "meta") else "cuda"
     devices = [] if device.type in ("cpu", "meta") else [device.index or 0]
-    forked = torch.random.fork_rng(devices, device_type=kind)
+    forked = torch.random.fork_rng(devices, enabled=seed is not None, device_type=kind)
     with torch.inference_mode(mode=False), torch.enable_grad(), forked:
-        _seed(device, seed)
+        if seed is not None:
+            _seed(device, seed)
         try:
             yield
         finally:

@@ -12,6 +12,7 @@ from captum.attr import NeuronAttribution
 from captum.log import log_usage
 from torch import Tensor, nn
 
+from captum_featinv import param
 from captum_featinv.activations import Activations
 from captum_featinv.arguments import (
     Selector,
@@ -27,10 +28,14 @@ from captum_featinv.errors import ArgumentError, FeatInvWarning, FilterError, La
 from captum_featinv.guard import guarded
 from captum_featinv.layers import Layer, find_layer
 from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
+from captum_featinv.objectives import Objective, feature_map
+from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.recipe import Recipe
 from captum_featinv.report import Report, measure
 from captum_featinv.solver import Solution, Solver
 from captum_featinv.targets import FilterMaps, Targets, WholeCodes, chunks_of
+
+ParamF = Callable[[], Parameterization]
 
 
 class CodeInversion(NeuronAttribution):
@@ -345,6 +350,52 @@ class FeatureMapInversion(CodeInversion):
                 photos = examples.tolist()
                 report += [replace(r, photo=p) for r, p in zip(records, photos, strict=True)]
         return report
+
+    def objective(
+        self,
+        inputs: Any,
+        neuron_selector: Selector,
+        additional_forward_args: Any = None,
+        *,
+        energy: Energy = "layer",
+    ) -> Objective:
+        """What `attribute` minimises as an objective for `render_vis`, ours or Lucent's.
+
+        The code has to keep the size of the photo's: render with `transforms=[]`, an image of the
+        photo's size (`param` makes one) and, below 224 px, `fixed_image_size`. To use transforms, see
+        `objectives.feature_map_ref`.
+
+        Args:
+            inputs: see `attribute`, as for all that follow.
+            neuron_selector: see there; one row of the rendered batch a photo and filter, photos first.
+            additional_forward_args: see there.
+            energy: see there.
+
+        Raises:
+            LayerError: the layer keeps its channels last, which Lucent's objectives cannot read.
+        """
+        with self._solver(inputs, None, additional_forward_args, None, 0) as solver:
+            targets = self._targets(solver, neuron_selector, energy)
+            if solver.channels_last(targets.layer):
+                raise LayerError(
+                    f"layer {targets.layer!r} keeps its channels last; choose the block around it"
+                )
+            rows = torch.arange(len(targets.examples), device=targets.examples.device)
+            maps, filters = targets.maps(rows), targets.filters_of(rows).tolist()
+        return feature_map(targets.layer.replace(".", "_"), maps, filters)
+
+    def param(self, inputs: Tensor, neuron_selector: Selector, **options: Any) -> ParamF:
+        """A `param_f` that draws one image of the photos' size for each row of `objective`.
+
+        Args:
+            inputs: see `attribute`; one tensor.
+            neuron_selector: see there.
+            **options: of `captum_featinv.param.image`.
+        """
+        with self._solver(inputs, None, None, None, 0) as solver:
+            rows = len(self._targets(solver, neuron_selector, "layer").examples)
+        height, width = inputs.shape[-2:]
+        return partial(param.image, width, height, batch=rows, **options)
 
     def _targets(self, solver: Solver, selector: Selector, energy: Energy) -> FilterMaps:
         if len(solver.layers) > 1:

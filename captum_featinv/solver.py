@@ -81,6 +81,10 @@ class Solver:
             self._check(code, layer)
         return {layer: self.code(layer) for layer in self.layers}
 
+    def channels_last(self, layer: str) -> bool:
+        """Whether a layer keeps its channels last; known once its code was read."""
+        return self._channel_dims[layer] != 1
+
     def _check(self, code: Tensor, layer: str) -> None:
         if len(code) != len(self.images[0]):
             raise ArgumentError(

@@ -1,17 +1,24 @@
 """Small random distortions of an image, so that a picture cannot live on what they destroy.
 
-The dice are thrown apart from their use: `draw(generator)` fixes the distortion, the function it
+The dice are thrown apart from their use: `draw(generator)` fixes a distortion, the function it
 returns applies it. So a step that evaluates an image several times sees one distortion, and the
-dice depend on a seed alone, never on the batch.
+dice depend on a seed alone, never on the batch. Called as functions of an image, as in Lucent,
+transforms throw torch's global dice, or those of the generator they were made with.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from math import ceil, degrees
+from typing import Literal, Protocol
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import rotate
+
+from captum_featinv.errors import ArgumentError
+from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
 
 View = Callable[[Tensor], Tensor]
 
@@ -19,14 +26,136 @@ View = Callable[[Tensor], Tensor]
 class Transform(Protocol):
     """A random distortion: throws its dice, and returns what to do with an image."""
 
-    def draw(self, generator: Generator) -> View:
+    def draw(self, generator: Generator | None) -> View:
         """Throw the dice; the function that comes back is deterministic."""
         ...  # pragma: no cover
+
+
+@dataclass(frozen=True)
+class RandomTransform:
+    """A transform of images (rows, channel, height, width) that can be called as a function of one.
+
+    Args:
+        throw: from a generator to a deterministic function of an image.
+        generator: of the dice when it is called; torch's global one if None.
+    """
+
+    throw: Callable[[Generator | None], View]
+    generator: Generator | None = None
+
+    def draw(self, generator: Generator | None) -> View:
+        """Throw the dice."""
+        return self.throw(generator)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Throw the dice and apply them, in Lucent's manner."""
+        return self.throw(self.generator)(image)
 
 
 def same(image: Tensor) -> Tensor:
     """The view that changes nothing."""
     return image
+
+
+def jitter(d: int, *, generator: Generator | None = None) -> RandomTransform:
+    """Move the image right and down by 0 to d - 1 pixels each; what comes in is black.
+
+    Raises:
+        ArgumentError: d is less than 2.
+    """
+    if d < 2:
+        raise ArgumentError(f"jitter by less than 2 pixels would do nothing. Given: {d}")
+
+    def throw(dice: Generator | None) -> View:
+        down, right = torch.randint(d, (2,), generator=dice).tolist()
+        # Padding by less than nothing crops.
+        return lambda image: functional.pad(image, [right, -right, down, -down])
+
+    return RandomTransform(throw, generator)
+
+
+def pad(
+    w: int, mode: Literal["reflect", "constant"] = "reflect", constant_value: float = 0.5
+) -> View:
+    """Enlarge the image by w pixels on every side."""
+    if mode == "constant":
+        return lambda image: functional.pad(image, [w] * 4, value=constant_value)
+    return lambda image: functional.pad(image, [w] * 4, mode=mode)
+
+
+def random_scale(scales: Sequence[float], *, generator: Generator | None = None) -> RandomTransform:
+    """Scale the image by one of some factors; where it shrinks, black borders keep its size.
+
+    Differs from Lucent's, which on images that are not square pads one side for the other.
+    """
+
+    def throw(dice: Generator | None) -> View:
+        scale = scales[int(torch.randint(len(scales), (), generator=dice))]
+
+        def view(image: Tensor) -> Tensor:
+            old = image.shape[-2:]
+            new = [ceil(scale * edge) for edge in old]
+            scaled = functional.interpolate(image, new, mode="bilinear", align_corners=True)
+            down, right = (max(0, ceil((a - b) / 2)) for a, b in zip(old, new, strict=True))
+            return functional.pad(scaled, [right, right, down, down])
+
+        return view
+
+    return RandomTransform(throw, generator)
+
+
+def random_rotate(
+    angles: Sequence[float], units: str = "degrees", *, generator: Generator | None = None
+) -> RandomTransform:
+    """Turn the image about its centre, anti-clockwise, by one of some angles; corners are black.
+
+    Args:
+        angles: to choose from.
+        units: `"degrees"`, or `"radians"`, `"rads"`, `"rad"`.
+        generator: of the dice.
+    """
+    if units.lower() in ("radians", "rads", "rad"):
+        angles = [degrees(angle) for angle in angles]
+    elif units.lower() != "degrees":
+        raise ArgumentError(f"units={units!r} are neither 'degrees' nor 'radians'")
+
+    def throw(dice: Generator | None) -> View:
+        angle = float(angles[int(torch.randint(len(angles), (), generator=dice))])
+        return lambda image: rotate(image, angle, InterpolationMode.BILINEAR)
+
+    return RandomTransform(throw, generator)
+
+
+def compose(transforms: Iterable[View]) -> View:
+    """All transforms, one after the other."""
+    steps = tuple(transforms)
+
+    def view(image: Tensor) -> Tensor:
+        for step in steps:
+            image = step(image)
+        return image
+
+    return view
+
+
+def normalize(mean: Statistic = IMAGENET_MEAN, std: Statistic = IMAGENET_STD) -> View:
+    """The normalisation of torchvision's models, or another one."""
+    return Normalization(mean, std).to_model
+
+
+def preprocess_inceptionv1() -> View:
+    """From [0, 1] to the [-117, 138] that TensorFlow's InceptionV1 takes."""
+    return lambda image: image * 255 - 117
+
+
+# Lucid's constants, as a tuple: a list is one careless append away from changing every later run.
+standard_transforms = (
+    pad(12, mode="constant", constant_value=0.5),
+    jitter(8),
+    random_scale([1 + (i - 5) / 50 for i in range(11)]),
+    random_rotate([*range(-10, 11), *[0] * 5]),
+    jitter(4),
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +170,7 @@ class RandomBlur:
     probability: float = 0.5
     sigma: tuple[float, float] = (0.3, 1.2)
 
-    def draw(self, generator: Generator) -> View:
+    def draw(self, generator: Generator | None) -> View:
         """Whether to blur, and how much."""
         blurs, position = torch.rand(2, generator=generator).tolist()
         if blurs >= self.probability:
@@ -60,13 +189,18 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     """
     if sigma == 0 or image.dim() < 4:
         return image
-    *leading, height, width = image.shape
-    # A map cannot be reflected by more than its size.
+    *_, height, width = image.shape
+    # A line of pixels cannot be reflected by more than its size.
     radius = min(int(3 * sigma + 0.5), height - 1, width - 1)
-    offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    down, across = (_blurring(size, sigma, radius, image) for size in (height, width))
+    return down @ image @ across.mT
+
+
+def _blurring(size: int, sigma: float, radius: int, image: Tensor) -> Tensor:
+    """The blur of a line of pixels as a matrix: faster than padding and convolving, both ways."""
+    offsets = torch.arange(-radius, radius + 1, device=image.device)
+    kernel = torch.exp(-0.5 * (offsets.to(image.dtype) / sigma) ** 2)
     kernel = kernel / kernel.sum()
-    planes = functional.pad(image.reshape(-1, 1, height, width), [radius] * 4, mode="reflect")
-    planes = functional.conv2d(planes, kernel.reshape(1, 1, -1, 1))
-    planes = functional.conv2d(planes, kernel.reshape(1, 1, 1, -1))
-    return planes.reshape(*leading, height, width)
+    places = torch.arange(size, device=image.device)[:, None] + offsets
+    reflected = (size - 1) - ((size - 1) - places.abs()).abs()
+    return image.new_zeros(size, size).scatter_add(1, reflected, kernel.expand(size, -1))

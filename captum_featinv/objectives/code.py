@@ -4,13 +4,12 @@ Lower is better, as in Lucent. Every function takes `activations`, any callable 
 to its output, and returns one loss a row, so that rows stay problems of their own.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-Activations = Callable[[str], Tensor]
+from captum_featinv.objectives.objective import Activations
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,11 @@ class CodeMatch:
     layer: str
     target: Tensor
     scale: Tensor
+
+    @classmethod
+    def relative(cls, layer: str, target: Tensor) -> "CodeMatch":
+        """Scaled to be 1 for a code of zeros: by half the target's square."""
+        return cls(layer, target, half_square(target))
 
     def __call__(self, activations: Activations) -> Tensor:
         """The losses."""
@@ -52,11 +56,22 @@ class FeatureMapMatch:
     target: Tensor
     scale: Tensor
 
+    @classmethod
+    def relative(cls, layer: str, filters: Tensor, target: Tensor) -> "FeatureMapMatch":
+        """Scaled to be 1 for a code of zeros: by half the target's square."""
+        return cls(layer, filters, target, half_square(target))
+
     def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:
         """The losses, with the weight that the activation of all other filters has in them."""
         code = activations(self.layer)
         half: Tensor = _HalfSquares.apply(code, self.filters, self.target, leakage)
         return half / self.scale
+
+
+def half_square(target: Tensor) -> Tensor:
+    """`1/2 ||T||^2` of every row, (rows,); 1 where the target is 0, so that it can divide."""
+    half = 0.5 * target.reshape(len(target), -1).square().sum(1)
+    return half.where(half > 0, 1)
 
 
 class _HalfSquares(torch.autograd.Function):

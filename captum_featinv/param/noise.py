@@ -1,12 +1,40 @@
-"""The noise that a start image is made of, for one example: the dice of a generator, nothing else."""
+"""The noise that a start image is made of: it depends on the dice, and on nothing else."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
+
+# Lucid's: nearly grey.
+_SD = 0.01
 
 
 def uniform_noise(shape: torch.Size, generator: Generator, amplitude: float) -> Tensor:
     """White noise, uniform in [-amplitude, amplitude]."""
     return amplitude * (2 * torch.rand(shape, generator=generator) - 1)
+
+
+def normal_noise(
+    shape: Sequence[int],
+    sd: float | None = None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """White noise, normal with a standard deviation of `sd`, where Lucent's images start.
+
+    The dice are thrown on the CPU, so every device gets the same noise.
+
+    Args:
+        shape: of the noise.
+        sd: 0.01 if None, as in Lucent. Differs from Lucent: 0 is 0, not 0.01.
+        device: where the noise comes to lie; the CPU if None.
+        dtype: torch's default, which is float32, if None.
+        generator: of the dice, on the CPU; torch's global one if None.
+    """
+    dice = torch.randn(tuple(shape), generator=generator, dtype=dtype, device="cpu")
+    return (dice * (_SD if sd is None else sd)).to("cpu" if device is None else device)
 
 
 def natural_noise(shape: torch.Size, generator: Generator, amplitude: float) -> Tensor:

@@ -1,13 +1,16 @@
 """How an image is written down for an optimiser: its parameters, and how to draw it from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from torch import Tensor
+
+Draw = Callable[[], Tensor]
+ParamFn = Callable[[], tuple[Iterable[Tensor], Draw]]
 
 
 class Parameterization(NamedTuple):
     """What a `param_f` returns, in Lucent's manner: `parameters, draw = ...`."""
 
     parameters: list[Tensor]
-    draw: Callable[[], Tensor]
+    draw: Draw
