@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from captum_featinv.descent import descend
 from captum_featinv.errors import ArgumentError, ArgumentTypeError, FeatInvWarning

@@ -7,7 +7,7 @@ from warnings import warn
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from captum_featinv.activations import Activations
 from captum_featinv.arguments import rows_of

@@ -1,6 +1,6 @@
 """What the code of each image has to become: the problems that an inversion solves, one a row."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,11 +9,10 @@ from torch import Tensor
 
 from captum_featinv.codes import Energy, feature_map_target
 from captum_featinv.objectives.code import CodeMatch, FeatureMapMatch
+from captum_featinv.objectives.objective import Activations
 
-Activations = Callable[[str], Tensor]
 
-
-class Objective(Protocol):
+class RowLosses(Protocol):
     """The losses of some rows, (rows,), for what the layers put out."""
 
     def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:
@@ -33,7 +32,7 @@ class WholeCodes:
         code = next(iter(self.codes.values()))
         return torch.arange(len(code), device=code.device)
 
-    def objective(self, rows: Tensor, *, normalize: bool = True) -> Objective:
+    def objective(self, rows: Tensor, *, normalize: bool = True) -> RowLosses:
         """The losses of some rows: half the squared error, normalised or not, mean over layers."""
         targets = {layer: code[rows] for layer, code in self.codes.items()}
         parts = [
@@ -90,7 +89,7 @@ class FilterMaps:
         maps = feature_map_target(code, self.filters_of(rows), self.energy)
         return maps if self.places is None else maps * self.places[rows % len(self.filters)]
 
-    def objective(self, rows: Tensor, *, normalize: bool = True) -> Objective:
+    def objective(self, rows: Tensor, *, normalize: bool = True) -> RowLosses:
         """The losses of some rows: half the squared error, normalised or not."""
         maps = self.maps(rows)
         scale = _scale(maps, normalize=normalize)

@@ -18,8 +18,13 @@
 # `FeatureMapInversion`.
 
 # %%
+import warnings
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # Captum's bars, without widgets
+
 import matplotlib.pyplot as plt
 import skimage.data
+from captum.attr import LayerActivation, LayerAttribution
 from captum.attr import visualization as viz
 from PIL import Image
 
@@ -76,20 +81,28 @@ plt.show()
 print(fmi.report(textures, inputs, filters))
 
 # %% [markdown]
-# ## 4. Beside Captum's other methods
+# ## 4. Where, and what
 #
-# Captum says where the filter looks; the texture says what it sees there. The arrays go into Captum's own figures.
+# Captum says *where* the filter fires on the photo; the texture says *what* it sees there.
 
 # %%
-texture = fmi.to_image(textures[0, 0])
-_ = viz.visualize_image_attr_multiple(
-    texture - fmi.to_image(inputs[0]),
-    texture,
-    ["original_image", "heat_map"],
-    ["all", "absolute_value"],
-    titles=["texture of filter 30", "where it differs from the photo"],
-    fig_size=(8, 4),
+activation = LayerActivation(model, model.features[13]).attribute(inputs)[:, 30:31].detach()
+where = LayerAttribution.interpolate(activation, inputs.shape[2:], "bilinear")
+figure, axes = plt.subplots(1, 2, figsize=(7, 3.7))
+viz.visualize_image_attr(
+    where[0].permute(1, 2, 0).numpy(),
+    fmi.to_image(inputs[0]),
+    "blended_heat_map",
+    "positive",
+    plt_fig_axis=(figure, axes[0]),
+    use_pyplot=False,
+    title="where filter 30 fires",
 )
+axes[1].imshow(fmi.to_image(textures[0, 0]))
+axes[1].set_title("what it extracts")
+axes[1].axis("off")
+plt.show()
+
 # %% [markdown]
 # ## 5. Deeper
 #
