@@ -1,6 +1,6 @@
 """T: what an objective asks, from a layer's name to what the layer put out for the image."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ class Features:
         self._activations = Activations(model, self._hooked)
         self._image: Tensor | None = None
         self._inputs: Tensor | None = None
+        self._runs = 0
 
     def __enter__(self) -> "Features":
         self._activations.__enter__()
@@ -44,11 +45,22 @@ class Features:
         self._activations.__exit__(kind, error, traceback)
         self._image = self._inputs = None
 
-    def see(self, image: Tensor, inputs: Tensor) -> None:
+    def loss(
+        self, objective: Callable[["Features"], Tensor], image: Tensor, inputs: Tensor
+    ) -> Tensor:
+        """An objective's loss for an image, all of it from one run of the model."""
+        self._see(image, inputs)
+        loss = objective(self)
+        if self._runs > 1:  # layers became known one by one; from now on all of them are
+            self._see(image, inputs)
+            loss = objective(self)
+        return loss
+
+    def _see(self, image: Tensor, inputs: Tensor) -> None:
         """Look at an image, which the model is shown as `inputs`."""
-        self._image, self._inputs = image, inputs
+        self._image, self._inputs, self._runs = image, inputs, 0
         if self._hooked:
-            self._activations.run(inputs)
+            self._run()
 
     def __call__(self, layer: str) -> Tensor:
         """What a layer put out for the image, in the image's graph."""
@@ -57,8 +69,12 @@ class Features:
         if layer not in self._names:
             name = self._resolve(layer)
             self._activations.add(name, self._hooked[name])
-            self._activations.run(self._inputs)
+            self._run()
         return self._activations(self._names[layer])
+
+    def _run(self) -> None:
+        self._activations.run(self._inputs)
+        self._runs += 1
 
     def _resolve(self, layer: str) -> str:
         """Find a layer and note it under its dotted name."""

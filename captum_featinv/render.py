@@ -115,8 +115,8 @@ def render_vis(  # noqa: PLR0913 - Lucent's signature
 
         def losses_of(view: View) -> Tensor:
             drawn = draw()
-            features.see(drawn, prepare(view(drawn)).to(weight))
-            return objective(features).reshape(1)
+            inputs = prepare(view(drawn)).to(weight)
+            return features.loss(objective, drawn, inputs).reshape(1)
 
         if verbose:
             with torch.no_grad():

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
+from inspect import Parameter, signature
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -150,6 +152,118 @@ def test_a_captum_object_goes_into_lucent(lucent: SimpleNamespace) -> None:
     assert shares[1][1] > shares[0][1]
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_captum_object_of_any_family_goes_into_lucent(lucent: SimpleNamespace, name: str) -> None:
+    model, photo = network(name), torch.rand(1, 3, 64, 64) * 4 - 2
+    fmi = FeatureMapInversion(model, LAYERS[name])
+    losses: list[float] = []
+
+    def watched(features: Callable[[str], Tensor]) -> Tensor:
+        loss = objective(features)
+        losses.append(loss.item())
+        return loss
+
+    objective = fmi.objective(photo, [1, 2])
+    their_picture(
+        lucent,
+        model,
+        watched,
+        param_f=fmi.param(photo, [1, 2]),
+        transforms=[],
+        thresholds=(5,),
+        fixed_image_size=64,
+    )
+    assert min(losses[1:]) < losses[0]
+
+
+OBJECTIVES: dict[str, Callable[[ModuleType], Any]] = {
+    "neuron": lambda o: o.neuron("features_7", 3),
+    "channel": lambda o: o.channel("features_7", 3, batch=1),
+    "neuron_weight": lambda o: o.neuron_weight("features_7", torch.linspace(-1, 1, 256)),
+    "channel_weight": lambda o: o.channel_weight("features_7", torch.linspace(-1, 1, 256)),
+    "localgroup_weight": lambda o: o.localgroup_weight(
+        "features_7", torch.linspace(-1, 1, 256), x=1, y=1, wx=2, wy=2
+    ),
+    "direction": lambda o: o.direction("features_7", torch.linspace(-1, 1, 256)),
+    "direction_neuron": lambda o: o.direction_neuron("features_7", torch.linspace(-1, 1, 256)),
+    "blur_input_each_step": lambda o: o.channel("features_7", 3) - o.blur_input_each_step(),
+    "channel_interpolate": lambda o: o.channel_interpolate("features_7", 3, "features_4", 2),
+    "alignment": lambda o: o.alignment("features_7"),
+    "diversity": lambda o: o.channel("features_7", 3) - 1e-2 * o.diversity("features_4"),
+    "text": lambda o: "features_7:3",
+    "function": lambda o: lambda features: -features("features_7")[:, 3].mean(),
+    "sum": lambda o: o.Objective.sum([o.channel("features_7", 3), o.channel("features_4", 2)]),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_of_lucents_renders_in_ours_as_in_theirs(
+    lucent: SimpleNamespace, name: str
+) -> None:
+    options: dict[str, Any] = {"transforms": [], "thresholds": (3,), "fixed_image_size": 48}
+    pictures = []
+    for objective, call in (
+        (OBJECTIVES[name](lucent.objectives), lambda *a, **k: their_picture(lucent, *a, **k)),
+        (OBJECTIVES[name](lucent.objectives), lambda *a, **k: render.render_vis(*a, **QUIET, **k)),
+        (OBJECTIVES[name](objectives), lambda *a, **k: render.render_vis(*a, **QUIET, **k)),
+    ):
+        model = network("squeezenet1_1")
+        torch.manual_seed(5)
+        param_f = lambda: lucent.param.image(48, batch=2)  # noqa: E731
+        pictures.append(call(model, objective, param_f=param_f, **options)[0])
+    theirs, *ours = pictures
+    # Lucent draws the input once more when asked for it: its gradients are added in another order.
+    rounding = 1e-6 if "input" in name else 0
+    assert all(np.abs(theirs - picture).max() <= rounding for picture in ours)
+
+
+OTHER_PARAMS: dict[str, Callable[[SimpleNamespace], Any]] = {
+    "lowres": lambda lucent: _valid(
+        lucent, *lucent.param.lowres_tensor((1, 3, 40, 40), (1, 3, 10, 10))
+    ),
+    "gan": lambda lucent: _generated(lucent),
+}
+
+
+def _valid(lucent: SimpleNamespace, parameters: Any, draw: Any) -> Any:
+    return parameters, lucent.param.to_valid_rgb(draw)
+
+
+def _generated(lucent: SimpleNamespace) -> Any:
+    generator = lucent.param.upconvGAN("fc6", pretrained=False)
+    code = torch.randn(1, generator.codelen).requires_grad_()
+    return [code], lambda: generator.visualize(code)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", OTHER_PARAMS)
+def test_other_parameterizations_of_lucents_work_in_ours(
+    lucent: SimpleNamespace, name: str
+) -> None:
+    result = render.render_vis(
+        network("squeezenet1_1"),
+        "features_7:3",
+        lambda: OTHER_PARAMS[name](lucent),
+        transforms=[lucent.transform.normalize()],
+        preprocess=False,
+        thresholds=(3,),
+        fixed_image_size=48,
+        return_result=True,
+        **QUIET,
+    )
+    assert result.losses[-1] <= result.losses[0]
+    assert np.isfinite(result.snapshots[-1]).all()
+
+
+def test_the_signature_is_lucents(lucent: SimpleNamespace) -> None:
+    theirs = signature(lucent.render.render_vis).parameters
+    ours = dict(signature(render.render_vis).parameters)
+    assert ours.pop("return_result").kind is Parameter.KEYWORD_ONLY
+    assert [(p.name, p.default) for p in ours.values()] == [
+        (p.name, p.default) for p in theirs.values()
+    ]
+
+
 @pytest.mark.parametrize(
     "mix",
     [
@@ -228,6 +342,7 @@ class TestOurs:
     def test_leaves_nothing_behind_after_success(self, model: nn.Module, state_of: StateOf) -> None:
         before = state_of(model)
         self.render(model, objectives.channel("conv2", 1) + objectives.diversity("relu"))
+        deepcopy(model)
         assert {**state_of(model), "random": None} == {**before, "random": None}
 
     def test_the_forward_stops_at_the_layer(self, model: nn.Module) -> None:
