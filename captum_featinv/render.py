@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -51,7 +51,7 @@ class RenderResult:
     step: int
 
 
-def render_vis(  # noqa: PLR0913 - Lucent's signature
+def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to show
     model: nn.Module,
     objective_f: Any,
     param_f: Any = None,
@@ -113,9 +113,9 @@ def render_vis(  # noqa: PLR0913 - Lucent's signature
     run = _Run(list(thresholds), verbose=verbose, show_inline=show_inline)
     with guarded(model, weight.device), Features(model, objective.relevant_layers) as features:
 
-        def losses_of(view: View) -> Tensor:
+        def losses_of(distorted: View) -> Tensor:
             drawn = draw()
-            inputs = prepare(view(drawn)).to(weight)
+            inputs = prepare(distorted(drawn)).to(weight)
             return features.loss(objective, drawn, inputs).reshape(1)
 
         if verbose:
@@ -132,9 +132,14 @@ def render_vis(  # noqa: PLR0913 - Lucent's signature
                 FeatInvWarning,
                 stacklevel=2,
             )
-            run.snapshots.append(to_array(draw()))
+            run.snapshots.append(tensor_to_img_array(draw()))
     final = draw().detach()
-    _present(final, save_image and (image_name or "image.jpg"), show_image, show_inline)
+    if save_image:
+        export(final, image_name)
+    if show_inline:
+        _display(_side_by_side(final))
+    elif show_image:
+        view(final)
     return run.result(final) if return_result else run.snapshots
 
 
@@ -151,16 +156,6 @@ def _one_view_a_step(
         return losses_of(latest[1])
 
     return losses
-
-
-def _present(drawn: Tensor, name: str | Literal[False], show: bool, inline: bool) -> None:
-    """Save and show the final image, as far as that is asked for."""
-    if name:
-        _side_by_side(drawn).save(name)
-    if inline:
-        _display(_side_by_side(drawn))
-    elif show:
-        _side_by_side(drawn).show()
 
 
 class _Run:
@@ -182,17 +177,27 @@ class _Run:
             print(f"Loss at step {step}: {losses.item():.3f}")  # noqa: T201
             if self._show_inline:
                 _display(_side_by_side(draw()))
-        self.snapshots.append(to_array(draw()))
+        self.snapshots.append(tensor_to_img_array(draw()))
 
     def result(self, final: Tensor) -> RenderResult:
         losses = torch.cat(self._losses).tolist() if self._losses else []
         return RenderResult(final, losses, self.snapshots, self.step)
 
 
-def to_array(drawn: Tensor) -> Array:
+def tensor_to_img_array(drawn: Tensor) -> Array:
     """An image (batch, channel, height, width) as an array (batch, height, width, channel)."""
     array: Array = drawn.detach().to("cpu", torch.float32, copy=True).numpy()
     return np.transpose(array, (0, 2, 3, 1))
+
+
+def export(drawn: Tensor, image_name: str | None = None) -> None:
+    """Write the images of a batch beside one another, to `image.jpg` if there is no name."""
+    _side_by_side(drawn).save(image_name or "image.jpg")
+
+
+def view(drawn: Tensor) -> None:
+    """Open the images of a batch beside one another in the system's viewer."""
+    _side_by_side(drawn).show()
 
 
 def _adam(parameters: list[Tensor]) -> Optimizer:
@@ -247,7 +252,7 @@ def _preparation(
 
 def _side_by_side(drawn: Tensor) -> Image.Image:
     """The rows of a batch beside one another as one 8-bit picture."""
-    wide = np.concatenate(list(to_array(drawn).clip(0, 1)), axis=1)
+    wide = np.concatenate(list(tensor_to_img_array(drawn).clip(0, 1)), axis=1)
     eight_bit = (wide * 255).astype(np.uint8)
     return Image.fromarray(eight_bit[..., 0] if eight_bit.shape[-1] == 1 else eight_bit)
 
