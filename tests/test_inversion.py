@@ -1,4 +1,5 @@
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from captum.attr import LayerActivation, NoiseTunnel, visualization
 from captum.attr._utils.stat import CommonStats
 from captum.attr._utils.summarizer import Summarizer
 from captum.metrics import infidelity, sensitivity_max
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import LBFGS
 
 from captum_featinv import CodeInversion, FeatureMapInversion, Recipe
@@ -269,6 +270,21 @@ class TestCaptum:
         plain = FeatureMapInversion(model, model.relu).attribute(photos, 1, n_steps=STEPS)
         parallel = FeatureMapInversion(wrapped, "module.relu").attribute(photos, 1, n_steps=STEPS)
         assert torch.equal(plain, parallel)
+
+    def test_distributed_data_parallel_equals_plain(
+        self, model: nn.Module, photos: Tensor, tmp_path: Path
+    ) -> None:
+        plain = FeatureMapInversion(model, model.relu).attribute(photos, 1, n_steps=STEPS)
+        distributed.init_process_group(
+            "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
+        )
+        try:
+            wrapped = nn.parallel.DistributedDataParallel(model)
+            fmi = FeatureMapInversion(wrapped, "module.relu")
+            assert torch.equal(plain, fmi.attribute(photos, 1, n_steps=STEPS))
+            assert wrapped(photos).shape == (2, 4)
+        finally:
+            distributed.destroy_process_group()
 
     def test_names_and_copies(self, model: nn.Module, photos: Tensor) -> None:
         fmi = FeatureMapInversion(model, "relu")
