@@ -21,7 +21,7 @@ from captum_featinv.studies.sheet import Chosen, TextureSheet, live_filters, tex
 
 # relu1_2 to relu5_2: the rows of the paper's figure.
 _DEMO_LAYERS = ("features.3", "features.8", "features.13", "features.20", "features.27")
-# Enough to see each texture; the default's 100 would take a third of the time longer.
+# Enough to see each texture; the default's 80 would take a third of the time longer.
 _DEMO_STEPS = 60
 _JPEG_QUALITY = 85  # where the sheet is one
 # Height and width of the images on which `layers` looks at a model, small ones first.

@@ -71,7 +71,7 @@ class Recipe:
         denoise: weight of one total-variation denoising of the final picture.
     """
 
-    n_steps: int = 100
+    n_steps: int = 80
     optimizer: Callable[[list[Tensor]], Optimizer] = partial(Adam, lr=0.05)
     schedule: Callable[[Optimizer, int], LRScheduler] | None = CosineAnnealingLR
     pixels: Callable[[Tensor, Tensor], Parameterization] = clamped_pixels
