@@ -53,7 +53,7 @@ def eyes(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU()).eval()
     weight = torch.cat([torch.eye(3), -torch.eye(3)])[..., None, None]
     model[0].load_state_dict({"weight": weight, "bias": torch.zeros(6)})
-    monkeypatch.setattr(cli, "load_model", lambda *_: LoadedModel(model, "eyes"))
+    monkeypatch.setattr(cli.invert, "load_model", lambda *_: LoadedModel(model, "eyes"))
 
 
 # --- invert ------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def test_the_demo_shows_five_filters_of_five_layers() -> None:
 
 
 def test_python_m_prints_the_help() -> None:
-    folder = Path(cli.__file__).parents[1]
+    folder = Path(cli.__file__).parents[2]
     words = [sys.executable, "-m", "captum_featinv", "--help"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0

@@ -1,0 +1,49 @@
+"""The command line: one command a file, each with an `add(parser)`."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+
+from captum_featinv.cli import demo, invert, layers
+from captum_featinv.errors import FeatInvError
+
+_COMMANDS = {
+    "invert": (invert.add, "textures of filters as a contact sheet"),
+    "layers": (layers.add, "a model's layers: channels, stride, field"),
+    "demo": (demo.add, "the picture of the README, on a real network"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when all went well, 2 after an error, which is one line on stderr."""
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+        try:
+            options.command(options)
+        except (FeatInvError, OSError) as error:
+            _say(f"error: {error}")
+            return 2
+        except Exception as error:
+            if options.traceback:
+                raise
+            _say(f"error: {type(error).__name__}: {error} (--traceback shows where)")
+            return 2
+    return 0
+
+
+def _say(text: str) -> None:
+    """One line to the user, whatever the text's own line breaks."""
+    print(f"captum-featinv: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="captum-featinv", description="What does this filter of this CNN extract?"
+    )
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (add, text) in _COMMANDS.items():
+        add(commands.add_parser(name, help=text))
+    return parser

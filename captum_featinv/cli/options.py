@@ -1,0 +1,73 @@
+"""Options that several commands have, and what they all do with their files."""
+
+import argparse
+import json
+from pathlib import Path
+
+from captum_featinv.errors import ArgumentError
+from captum_featinv.studies.sheet import TextureSheet
+
+_JPEG_QUALITY = 85  # where the sheet is one
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which network, with which weights."""
+    parser.add_argument("--model", default="vgg16", help="any torchvision model; default vgg16")
+    parser.add_argument(
+        "--weights",
+        default="DEFAULT",
+        help="a name of the model's weights, hed (vgg16 only), random, or a state dict's file; "
+        "default DEFAULT, torchvision's own, downloaded on first use",
+    )
+    parser.add_argument(
+        "--pooling", choices=("max", "average"), default="max", help="average as in the paper"
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, out: str) -> None:
+    """How large, with which dice and where to; `out` is the file's name by default."""
+    parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
+    parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
+
+
+def seed(text: str) -> int:
+    """A number that torch takes as a seed."""
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**63")
+    return number
+
+
+def positive(text: str) -> int:
+    """A number from 1 on.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def require_folder(options: argparse.Namespace) -> None:
+    """Better now than after minutes of work."""
+    for path in (options.out, options.report):
+        if path is not None and not path.parent.is_dir():
+            raise ArgumentError(f"no folder {str(path.parent)!r} to write {path.name!r} in")
+        if path is not None and path.is_dir():
+            raise ArgumentError(f"{str(path)!r} is a folder; name a file in it")
+    if options.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ArgumentError(f"--out {str(options.out)!r} must end in .png, .jpg or .webp")
+
+
+def write_sheet(sheet: TextureSheet, options: argparse.Namespace) -> None:
+    """The picture, the numbers, and the numbers once more for the reader."""
+    sheet.picture.save(options.out, quality=_JPEG_QUALITY)
+    if options.report is not None:
+        options.report.write_text(json.dumps(sheet.records, indent=1) + "\n")
+    for label, report in sheet.reports.items():
+        print(f"{label}\n{report}\n")  # noqa: T201
+    print(f"wrote {options.out}")  # noqa: T201
