@@ -6,9 +6,10 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.optim import LBFGS, Adam, NAdam
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from captum_featinv import Recipe, param
-from captum_featinv.param.noise import uniform_noise
+from captum_featinv.param.noise import natural_noise, uniform_noise
 from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.param.pixel import sigmoid_pixels
 from captum_featinv.transform import RandomBlur, jitter
@@ -35,20 +36,23 @@ BOOK: dict[str, Callable[[], Recipe]] = {
     "no redirected ReLU": recipe(redirect=0.0),
     "no warm-up": recipe(warmup=0.0),
     "neither of both": recipe(redirect=0.0, warmup=0.0),
-    "uniform start noise": recipe(noise=partial(uniform_noise, amplitude=0.1)),
     "no start noise": recipe(noise=lambda shape, _: torch.zeros(shape)),
-    "no schedule": recipe(schedule=None),
+    "constant rate": recipe(schedule=None),
     # Each ingredient in another way.
     "blur in every step": recipe(transforms=(RandomBlur(probability=1.0),)),
     "blur and a shift of 2": recipe(transforms=(RandomBlur(), jitter(2))),
     "redirected throughout": recipe(redirect=1.0),
-    "longer warm-up": recipe(warmup=0.3),
-    "sigmoid": recipe(pixels=sigmoid_pixels, optimizer=partial(Adam, lr=0.2)),
+    "uniform start noise": recipe(noise=partial(uniform_noise, amplitude=0.05)),
+    "start noise of 0.2": recipe(noise=partial(natural_noise, amplitude=0.2)),
+    "cosine schedule": recipe(schedule=CosineAnnealingLR),
+    "cosine schedule, 0.05, 80 steps": recipe(
+        schedule=CosineAnnealingLR, optimizer=partial(Adam, lr=0.05), n_steps=80
+    ),
+    "sigmoid": recipe(pixels=sigmoid_pixels, optimizer=partial(Adam, lr=0.6)),
     "Fourier": recipe(pixels=fourier),
-    "Adam 0.025": recipe(optimizer=partial(Adam, lr=0.025)),
-    "Adam 0.1": recipe(optimizer=partial(Adam, lr=0.1)),
-    "Adam 0.2": recipe(optimizer=partial(Adam, lr=0.2)),
-    "NAdam": recipe(optimizer=partial(NAdam, lr=0.05)),
+    "Adam 0.05": recipe(optimizer=partial(Adam, lr=0.05)),
+    "Adam 0.3": recipe(optimizer=partial(Adam, lr=0.3)),
+    "NAdam": recipe(optimizer=partial(NAdam, lr=0.15)),
     "L-BFGS": recipe(
         optimizer=partial(LBFGS, max_iter=4, line_search_fn="strong_wolfe"),
         schedule=None,

@@ -37,7 +37,6 @@ PHOTOS = {
     "chelsea": 100,
 }  # and where the square begins, from the left
 FLOOR = 1e-6  # of a geometric mean: a share of 0 counts as this
-# A picture is blank where its filter covers next to nothing or all pixels are next to alike.
 BLANK_COLOURS, BLANK_CONTRAST = 1.2, 0.02
 
 
@@ -131,6 +130,11 @@ def cell(
         return json.loads(figures.read_text()), strip.copy()
 
 
+def is_blank(colours: float, contrast: float) -> bool:
+    """Whether all pixels of a picture are next to alike."""
+    return colours < BLANK_COLOURS or contrast < BLANK_CONTRAST
+
+
 def mean(values: Sequence[float]) -> float:
     return geometric_mean(max(value, FLOOR) for value in values)
 
@@ -139,10 +143,7 @@ def summary(cells: Sequence[dict[str, Any]], pictures: Tensor) -> dict[str, floa
     """The figures of a recipe at a layer, every filter and photo counted."""
     records = [record for one in cells for record in one["records"]]
     column = {key: [record[key] for record in records] for key in records[0]}
-    blank = [
-        c < BLANK_COLOURS or k < BLANK_CONTRAST
-        for c, k in zip(column["colours"], column["contrast"], strict=True)
-    ]
+    blank = map(is_blank, column["colours"], column["contrast"])
     return {
         "robust": mean(column["robust_share"]),
         "share": mean(column["share"]),
