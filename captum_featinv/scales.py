@@ -3,7 +3,7 @@
 In a VGG these are Xia et al.'s: style at relu1_1, relu2_1, relu3_1 and relu4_1, content at relu2_2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ from captum_featinv.layers import list_layers
 _STYLE_SCALES = 4
 _CONTENT_SCALE = 2  # the second largest maps: stride 2 in a VGG
 
-# What puts out activations; other modules do if they put out nothing negative, as a block that
-# calls its ReLU as a function does.
+# What puts out activations. At a scale that has none of these, whatever puts out nothing negative does,
+# such as a block that calls its ReLU as a function.
 _ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish,
     nn.Hardswish, nn.Softplus,
@@ -52,7 +52,7 @@ def scales_of(model: nn.Module, inputs: Tensor) -> Scales:
     """
     seen = _activations_of(model, inputs[:1])
     grids = sorted({one.grid for one in seen}, key=lambda grid: -grid[0] * grid[1])
-    scales = [[one for one in seen if one.grid == grid] for grid in grids[:_STYLE_SCALES]]
+    scales = [_best(one for one in seen if one.grid == grid) for grid in grids[:_STYLE_SCALES]]
     if not scales:
         raise LayerError(
             f"no layer of this {type(model).__name__} puts out maps of activations; name some with "
@@ -69,7 +69,14 @@ class _Seen:
 
     name: str
     grid: tuple[int, int]
+    by_type: bool
     residual: bool
+
+
+def _best(layers: Iterable[_Seen]) -> list[_Seen]:
+    """Those that are activations by type, or if there are none, all."""
+    seen = list(layers)
+    return [one for one in seen if one.by_type] or seen
 
 
 def _activations_of(model: nn.Module, image: Tensor) -> list[_Seen]:
@@ -81,7 +88,8 @@ def _activations_of(model: nn.Module, image: Tensor) -> list[_Seen]:
             grid = _grid_of(module, output, image, name)
             seen.pop(name, None)
             if grid is not None:
-                seen[name] = _Seen(name, grid, _adds_shortcuts(output))
+                by_type = isinstance(module, _ACTIVATIONS)
+                seen[name] = _Seen(name, grid, by_type, _adds_shortcuts(output))
 
         return note
 

@@ -108,8 +108,8 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
         >>> restyle(model, content, style, n_steps=2).shape
         torch.Size([2, 3, 12, 9])
     """
+    _check(content, style, scales)
     (contents,), (styles,) = (images_of(i, Normalization(mean, std)) for i in (content, style))
-    _check(contents, styles, scales)
     recipe = RECIPE if recipe is None else recipe
     recipe = recipe if n_steps is None else replace(recipe, n_steps=n_steps)
     with guarded(model, contents.device, seed):
@@ -162,12 +162,12 @@ def _chosen(
     return _Chosen(weights, content, residual if smooth is None else smooth, modules)
 
 
-def _check(contents: Tensor, styles: Tensor, scales: Sequence[float]) -> None:
+def _check(contents: Any, styles: Any, scales: Sequence[float]) -> None:
     for name, images in (("content", contents), ("style", styles)):
-        if images.dim() != 4:
+        found = tuple(images.shape) if isinstance(images, Tensor) else type(images)
+        if not isinstance(images, Tensor) or images.dim() != 4:
             raise ArgumentError(
-                f"{name} has shape {tuple(images.shape)}, expected (N, C, H, W); photo[None] adds a "
-                "batch dimension"
+                f"{name} is {found}, expected a tensor (N, C, H, W); photo[None] adds a batch dimension"
             )
     if len(styles) not in (1, len(contents)) or styles.shape[1] != contents.shape[1]:
         raise ArgumentError(

@@ -34,7 +34,9 @@ def slow_means(code: Tensor) -> list[float]:
 
 def slow_gram(code: Tensor) -> list[float]:
     maps = code.flatten(1).tolist()
-    return [math.fsum(a * b for a, b in zip(m, n, strict=True)) / len(m) for m in maps for n in maps]
+    return [
+        math.fsum(a * b for a, b in zip(m, n, strict=True)) / len(m) for m in maps for n in maps
+    ]
 
 
 def slow_loss(code: Tensor, style: Tensor, match: Match) -> float:
@@ -105,7 +107,9 @@ def test_distances_are_roots_of_the_losses_of_one_layer() -> None:
     [{"content_weight": -1.0}, {"content_weight": math.nan}, {"match": "style"}],
 )
 def test_what_cannot_be_asked_is_an_error(changes: dict[str, object]) -> None:
-    with pytest.raises(ArgumentError, match=r"weights must be finite|is none of 'energies', 'gram'"):
+    with pytest.raises(
+        ArgumentError, match=r"weights must be finite|is none of 'energies', 'gram'"
+    ):
         task(**changes)
 
 
