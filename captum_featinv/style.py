@@ -22,8 +22,8 @@ from captum_featinv.stylization import Match, StyleDistances, Stylization
 
 # Enough for VGG-16 at 256 px; the noise is less than one sees.
 RECIPE = Recipe(
-    n_steps=60,
-    optimizer=partial(Adam, lr=0.05),
+    n_steps=50,
+    optimizer=partial(Adam, lr=0.02),
     noise=partial(natural_noise, amplitude=0.01),
     transforms=(),
     redirect=0.0,
@@ -47,7 +47,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     match: Match = "energies",
     style_layers: Sequence[Layer] | Mapping[Layer, float] | None = None,
     content_layer: Layer | None = None,
-    content_weight: float = 0.03,
+    content_weight: float = 0.02,
     smooth: bool | None = None,
     scales: Sequence[float] = (1.0,),
     n_steps: int | None = None,
