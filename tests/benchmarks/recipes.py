@@ -220,7 +220,12 @@ def judge(options: argparse.Namespace) -> None:
         )
         print(*tables(found, options.recipes), sep="\n", flush=True)
         sheet = contact_sheet(
-            [[strip] for strip in strips.values()], [f"{a}\n{b}" for a, b in strips], []
+            [
+                [to_picture(one.permute(1, 2, 0).numpy()) for one in split(s)]
+                for s in strips.values()
+            ],
+            [f"{layer}\n{name}" for layer, name in strips],
+            [],
         )
         sheet.save(options.out / f"sheet-{pooling}-{size}.png")
 
