@@ -1,8 +1,4 @@
-"""What a code is, and the ways to rewrite one.
-
-A code is what a layer puts out for an image: shape (batch, channel, *positions), one feature map
-a channel. Every function here is pure.
-"""
+"""What a code is, its energies, and the rewrite of feature map inversion."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
