@@ -26,10 +26,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser, out: str) -> None:
     """How large, with which dice and where to; `out` is the file's name by default."""
-    parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
-    parser.add_argument("--seed", type=seed, default=0)
+    add_size_and_seed(parser)
     parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
     parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
+
+
+def add_size_and_seed(parser: argparse.ArgumentParser) -> None:
+    """How large, and with which dice."""
+    parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
+    parser.add_argument("--seed", type=seed, default=0)
 
 
 def seed(text: str) -> int:

@@ -54,7 +54,8 @@ def hue_entropy(images: Tensor) -> Tensor:
     weights = chroma.new_zeros(len(images), _HUES).scatter_add(1, bins, chroma)
     total = weights.sum(1, keepdim=True)
     parts = weights / total.where(total > 0, 1)
-    return torch.special.entr(parts).sum(1) / math.log(2)
+    bits: Tensor = torch.special.entr(parts).sum(1) / math.log(2)
+    return bits
 
 
 def colourfulness(images: Tensor) -> Tensor:
