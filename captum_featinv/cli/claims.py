@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 import torch
 from PIL import Image
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from captum_featinv.cli.options import add_model, add_size_and_seed, positive
 from captum_featinv.errors import ArgumentError, MissingExtraError
+from captum_featinv.layers import find_layer
 from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.numerics import Precision, halving_pays
 from captum_featinv.photos import central_square, from_picture, open_picture
 from captum_featinv.recipe import Recipe
 from captum_featinv.studies.claims import (
@@ -52,7 +55,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge",
         metavar="NAME",
-        help="another layer of the network, to compare pictures; default: random filters",
+        help="a layer that compares pictures, none of those looked at; default: random filters",
+    )
+    parser.add_argument(
+        "--judge-model",
+        metavar="MODEL",
+        help="the trained network whose layer --judge is; default: the one looked at",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="auto",
+        help="of the inversions; auto tries which is faster, name one to get the same figures on "
+        "every machine",
     )
     add_size_and_seed(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
@@ -71,8 +86,8 @@ def _run(options: argparse.Namespace) -> None:
         photos,
         options.layer or stages(loaded, photos),
         options.filters,
-        judge=_judge(loaded, options.judge),
-        recipe=Recipe.default(**({} if options.steps is None else {"n_steps": options.steps})),
+        judge=_judge(loaded, options),
+        recipe=_recipe(options),
         seed=options.seed,
         show_progress=sys.stderr.isatty(),
     )
@@ -80,8 +95,21 @@ def _run(options: argparse.Namespace) -> None:
     print(f"\nwrote {out}")  # noqa: T201
 
 
-def _judge(loaded: LoadedModel, layer: str | None) -> Judge:
-    return RandomJudge() if layer is None else LayerJudge(loaded, layer)
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """With the precision settled: the trial takes time for it, and may not come out twice the same."""
+    precision = options.precision
+    if precision == "auto":
+        precision = "bfloat16" if halving_pays(torch.device("cpu")) else "float32"
+    steps = {} if options.steps is None else {"n_steps": options.steps}
+    return Recipe.default(precision=precision, **steps)
+
+
+def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:
+    if options.judge is None:
+        return RandomJudge()
+    if options.judge_model is not None:
+        loaded = load_model(options.judge_model)
+    return LayerJudge(loaded, find_layer(loaded.model, options.judge)[0])
 
 
 def _photos(folder: Path | None, size: int) -> Tensor:

@@ -34,7 +34,7 @@ class CodeMatch:
     def __call__(self, activations: Activations) -> Tensor:
         """The losses."""
         difference = activations(self.layer) - self.target
-        return 0.5 * difference.flatten(1).square().sum(1) / self.scale
+        return 0.5 * difference.square().sum(tuple(range(1, difference.dim()))) / self.scale
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class _HalfSquares(torch.autograd.Function):
         ctx.save_for_backward(code, filters, target)
         ctx.leakage = leakage
         own = code[torch.arange(len(code), device=code.device), filters].reshape(len(code), -1)
-        energy = torch.linalg.vector_norm(code.flatten(1), dim=1).square()
+        # Over dimensions, not flattened: that would copy a code with channels last in memory.
+        energy = torch.linalg.vector_norm(code, dim=tuple(range(1, code.dim()))).square()
         others = (energy - own.square().sum(1)).clamp(min=0)  # rounding could leave less
         return 0.5 * ((own - target.reshape(own.shape)).square().sum(1) + leakage * others)
 

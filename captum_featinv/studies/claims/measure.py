@@ -97,6 +97,7 @@ def measure_claims(
             "filters": filters,
             "photos": len(photos),
             "steps": recipe.n_steps,
+            "precision": recipe.precision,
             "pixels": max(photos.shape[2:]),
             "seed": seed,
         },
