@@ -27,6 +27,8 @@ from captum_featinv.studies.claims import (
     stages,
 )
 
+# Half of the recipe's: enough to tell textures, and there are hundreds of pictures to make.
+_STEPS = 40
 _OWN_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
@@ -51,7 +53,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--filters", type=positive, default=12, metavar="N", help="a layer; default 12"
     )
-    parser.add_argument("--steps", type=int, metavar="N", help="overrides the recipe's")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=_STEPS,
+        metavar="N",
+        help=f"of each inversion; default {_STEPS}",
+    )
     parser.add_argument(
         "--judge",
         metavar="NAME",
@@ -100,8 +108,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     precision = options.precision
     if precision == "auto":
         precision = "bfloat16" if halving_pays(torch.device("cpu")) else "float32"
-    steps = {} if options.steps is None else {"n_steps": options.steps}
-    return Recipe.default(precision=precision, **steps)
+    return Recipe.default(precision=precision, n_steps=options.steps)
 
 
 def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from captum_featinv.errors import ArgumentError
@@ -170,6 +172,8 @@ def _check(
     """Better now than after minutes of work."""
     if len(photos) < 2:
         raise ArgumentError(f"the claims need two photos or more to compare. Given: {len(photos)}")
+    if any(torch.equal(one, other) for one, other in combinations(photos, 2)):
+        raise ArgumentError("two of the photos are the same picture; they say nothing of content")
     if len(set(layers)) < max(2, len(layers)):
         raise ArgumentError(f"the claims need two different layers or more. Given: {layers}")
     if filters < _FEWEST:
