@@ -98,6 +98,7 @@ def test_the_same_seed_gives_the_same_figures_and_another_judge_others(
         (("--layer=conv7", "--layer=conv1"), {}, "no layer 'conv7'"),
         (LAYERS, {"judge": "layer1.0.relu"}, "would judge its own pictures"),
         (LAYERS, {"judge": "layer9"}, "no layer 'layer9'"),
+        (LAYERS, {"judge-model": "resnet18"}, "--judge-model needs --judge"),
         (LAYERS, {"filters": 2}, "3 filters a layer or more"),
         (LAYERS, {"steps": 0}, "positive integer. Given: 0"),
         (LAYERS, {"size": 0}, "positive number of pixels"),

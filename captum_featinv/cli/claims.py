@@ -112,6 +112,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 
 def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:
+    if options.judge is None and options.judge_model is not None:
+        raise ArgumentError("--judge-model needs --judge, the layer that compares pictures")
     if options.judge is None:
         return RandomJudge()
     if options.judge_model is not None:

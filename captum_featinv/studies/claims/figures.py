@@ -10,8 +10,8 @@ from PIL import Image
 
 from captum_featinv.display import contact_sheet, to_image, to_picture
 from captum_featinv.metrics.interval import Estimate
+from captum_featinv.studies.claims.findings import Claims
 from captum_featinv.studies.claims.intricate import Trend
-from captum_featinv.studies.claims.measure import Claims
 
 _INK, _RED, _BLUE, _PALE = "#222222", "#c0392b", "#1f6fb2", "#9a9a9a"
 _COLUMNS = 3  # of the measures of claim 2
@@ -56,10 +56,10 @@ def _specific(claims: Claims) -> Figure:
     top1, rank, index = lower.subplots(1, 3)
     _points(top1, layers, [s.top1 for s in found], _INK, "from another photo")
     _points(top1, layers, [r.top1 for r in other], _RED, "with weights drawn anew", 0.15)
-    _level(top1, found[0].chance_top1, "chance")
+    _chance(top1, [s.chance_top1 for s in found])
     _finish(top1, "own picture is nearest (top-1)", (-0.03, 1.03))
     _points(rank, layers, [s.reciprocal_rank for s in found], _INK, "from another photo")
-    _level(rank, found[0].chance_reciprocal_rank, "chance")
+    _chance(rank, [s.chance_reciprocal_rank for s in found])
     _finish(rank, "mean reciprocal rank", (-0.03, 1.03))
     _points(index, layers, [s.independence for s in found], _INK, "filter against photo")
     _points(index, layers, [r.change for r in other], _RED, "weights against photo", 0.15)
@@ -143,6 +143,10 @@ def _scatter(axes: Axes, trend: Trend) -> None:
 
 def _level(axes: Axes, height: float, label: str) -> None:
     axes.axhline(height, color=_PALE, linestyle=":", label=label)
+
+
+def _chance(axes: Axes, levels: Sequence[float]) -> None:
+    axes.plot(levels, ":", color=_PALE, label="chance")
 
 
 def _finish(axes: Axes, title: str, limits: tuple[float, float] | None) -> None:

@@ -1,9 +1,9 @@
 """The paper's three claims, measured on a network (Xia et al. 2016, arXiv 1608.04170)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from captum_featinv.errors import ArgumentError
 from captum_featinv.layers import find_layer
 from captum_featinv.models import LoadedModel
 from captum_featinv.recipe import Recipe
-from captum_featinv.studies.claims.intricate import Trend, trends
+from captum_featinv.studies.claims.findings import Claims
+from captum_featinv.studies.claims.intricate import trends
 from captum_featinv.studies.claims.judge import Judge, LayerJudge, RandomJudge, distances
 from captum_featinv.studies.claims.pictures import Pictures, make_pictures
 from captum_featinv.studies.claims.randomised import Randomised, randomised, reinitialised
@@ -25,36 +26,6 @@ _CHECKED = 1
 
 # Fewer filters cannot be told apart badly.
 _FEWEST = 3
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What was found, and the pictures that it was found on."""
-
-    model: str
-    random_weights: bool
-    judge: str
-    settings: Mapping[str, Any]
-    specific: list[Specific]
-    trends: list[Trend]
-    style: list[Restyled]
-    randomised: list[Randomised]
-    pictures: list[Pictures]
-
-    def to_dict(self) -> dict[str, Any]:
-        """All figures as plain numbers, without the pictures; intervals are value, low, high."""
-        return {
-            "model": self.model,
-            "random_weights": self.random_weights,
-            "judge": self.judge,
-            "settings": dict(self.settings),
-            "claim_1_specific": [asdict(s) | {"holds": s.holds} for s in self.specific],
-            "claim_2_intricate": [
-                asdict(t) | {"claimed": t.claimed, "holds": t.holds} for t in self.trends
-            ],
-            "claim_3_style": [asdict(s) | {"holds": s.holds} for s in self.style],
-            "sanity_check": [asdict(r) | {"holds": r.holds} for r in self.randomised],
-        }
 
 
 def measure_claims(
