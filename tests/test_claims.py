@@ -17,6 +17,7 @@ from captum_featinv.studies.claims import (
     LayerJudge,
     RandomJudge,
     as_text,
+    measure,
     measure_claims,
     stages,
 )
@@ -24,7 +25,7 @@ from captum_featinv.studies.claims.figures import figures, textures
 from captum_featinv.studies.claims.intricate import MEASURES, trend, trends
 from captum_featinv.studies.claims.judge import distances
 from captum_featinv.studies.claims.pictures import Pictures
-from captum_featinv.studies.claims.randomised import randomised, reinitialised
+from captum_featinv.studies.claims.randomised import Randomised, randomised, reinitialised
 from captum_featinv.studies.claims.restyled import restyled
 from captum_featinv.studies.claims.specific import specific
 
@@ -95,12 +96,12 @@ def test_a_layer_judges_by_its_gram_matrix_scaled_to_length_one() -> None:
 
 
 def test_distances_are_those_of_the_descriptions_and_a_picture_is_none_from_itself() -> None:
-    pictures = photos_of(15).reshape(5, 3, 3, 20, 20)
+    pictures = photos_of(30).reshape(10, 3, 3, 20, 20)
     judge = RandomJudge()
     apart = distances(judge, pictures)
-    described = judge.describe(pictures.flatten(0, 1)).reshape(5, 3, -1)
+    described = judge.describe(pictures.flatten(0, 1)).reshape(10, 3, -1)
     assert_close(apart[4, 0, 2, 1], (described[4, 0] - described[2, 1]).norm())
-    assert torch.equal(apart.flatten(2).flatten(0, 1).diagonal(), torch.zeros(15))
+    assert torch.equal(apart.flatten(2).flatten(0, 1).diagonal(), torch.zeros(30))
     crossed = distances(judge, pictures[:, :1], pictures)
     assert_close(crossed, apart[:, :1])
 
@@ -226,20 +227,35 @@ def test_random_weights_of_a_network_and_those_of_the_check_differ() -> None:
     assert other.description == "squeezenet1_1, random weights, weights drawn anew"
 
 
+def checked(made: Tensor, control: Tensor) -> Randomised:
+    """The check of six filters, three photos and one of them with other weights."""
+    crossed = torch.cdist(control.flatten(0, 1), made.flatten(0, 1)).reshape(6, 1, 6, 3)
+    return randomised("a", apart_by(made), crossed, seed=0)
+
+
 def test_the_check_fails_where_pictures_stay_and_passes_where_they_change() -> None:
     made = torch.eye(6)[:, None].expand(-1, 3, -1) + 0.1 * torch.rand(6, 3, 6)
-    anew = 0.4 * torch.rand(6, 1, 6) + 1
+    stayed = checked(made, made[:, :1])
+    assert (stayed.holds, stayed.top1.value, stayed.change.value) == (False, 1, -1)
+    changed = checked(made, 0.4 * torch.rand(6, 1, 6) + 1)
+    assert changed.holds
+    assert changed.change.low > 0.5
 
-    def checked(control: Tensor) -> tuple[bool, float, float]:
-        crossed = torch.cdist(control.flatten(0, 1), made.flatten(0, 1)).reshape(6, 1, 6, 3)
-        found = randomised("a", apart_by(made), crossed, seed=0)
-        return found.holds, found.top1.value, found.change.value
 
-    assert checked(made[:, :1]) == (False, 1, -1)
-    holds, top1, change = checked(anew)
-    assert holds
-    assert top1 < 0.6
-    assert change > 0.5
+def test_the_check_fails_where_filters_are_told_however_much_their_pictures_change() -> None:
+    made = torch.nn.functional.pad(torch.eye(6), (0, 1))[:, None].expand(-1, 3, -1)
+    made = made + 0.1 * torch.rand(6, 3, 7)
+    elsewhere = made[:, :1] + torch.tensor([0.0] * 6 + [5.0])
+    found = checked(made, elsewhere)
+    assert found.change.low > 0.5
+    assert found.top1 == (1, 1, 1)
+    assert not found.holds
+
+
+def test_the_check_looks_for_pictures_with_other_weights_among_those_with_these() -> None:
+    """All look like filter 0's picture, so one of six is told, though it is nearest to all six."""
+    made = torch.eye(6)[:, None].expand(-1, 3, -1)
+    assert checked(made, made[:1, :1].expand(6, -1, -1)).top1.value == pytest.approx(1 / 6)
 
 
 # --- claim 3 -----------------------------------------------------------------------------------
@@ -321,6 +337,17 @@ def test_the_model_comes_back_as_it_was(
     before = state_of(network.model)
     measure_claims(network, photos_of(2), ["1", "4"], 3, recipe=QUICK)
     assert state_of(network.model) == before
+
+
+def test_filters_that_are_dead_with_other_weights_are_no_warning_to_the_user(
+    network: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = tiny()
+    for layer in (0, 3):
+        nn.init.constant_(dead.model[layer].bias, -100)
+    monkeypatch.setattr(measure, "reinitialised", lambda _: dead)
+    claims = measure_claims(network, photos_of(2), ["1", "4"], 3, recipe=QUICK)
+    assert all(layer.top1.value < 1 for layer in claims.randomised)
 
 
 def test_all_figures_stand_in_the_text_and_in_strict_json(network: LoadedModel) -> None:

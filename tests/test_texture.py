@@ -66,6 +66,14 @@ def test_equally_many_of_some_hues_have_the_entropy_of_a_fair_die(count: int) ->
     assert_close(hue_entropy(hues(count)), torch.tensor([math.log2(count)]))
 
 
+def test_a_hue_that_is_almost_green_counts_as_green() -> None:
+    """Bins are 10 degrees wide and have the primaries in their middle."""
+    near = [colorsys.hsv_to_rgb(degrees / 360, 1, 0.8) for degrees in (117, 123)]
+    far = [colorsys.hsv_to_rgb(degrees / 360, 1, 0.8) for degrees in (117, 127)]
+    pictures = torch.tensor([near, far]).mT.unsqueeze(2)
+    assert_close(hue_entropy(pictures), torch.tensor([0.0, 1.0]), atol=1e-3, rtol=0)
+
+
 def test_grey_pixels_have_no_hue_and_pale_ones_count_for_less() -> None:
     red, green = [0.9, 0.5, 0.5], [0.5, 0.6, 0.5]  # of chroma 0.4 and 0.1
     greys = torch.tensor([[0.2, 0.2, 0.2], [0.7, 0.7, 0.695]])
