@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torchvision.ops import Permute
 
-from captum_featinv import Recipe
+from captum_featinv import FeatureMapInversion, Recipe
+from captum_featinv.display import as_saved
 from captum_featinv.errors import ArgumentError, LayerError
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.normalization import Normalization
@@ -317,6 +318,23 @@ def test_the_claims_of_a_network_are_those_of_its_layers(network: LoadedModel) -
     assert again.to_dict() == claims.to_dict()
     other = measure_claims(network, photos, ["1", "4"], 4, recipe=QUICK, seed=4)
     assert other.to_dict() != claims.to_dict()
+
+
+def test_every_photo_has_a_seed_of_its_own_and_the_check_the_one_of_its_photo(
+    network: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With unchanged weights the check finds the very pictures, and fails."""
+    monkeypatch.setattr(measure, "reinitialised", lambda loaded: loaded)
+    photos = photos_of(2)
+    claims = measure_claims(network, photos, ["1", "4"], 4, recipe=QUICK, seed=5)
+    assert [layer.top1 for layer in claims.randomised] == [(1, 1, 1)] * 2
+    assert [layer.change for layer in claims.randomised] == [(-1, -1, -1)] * 2
+    for made in claims.pictures:
+        fmi = FeatureMapInversion(network.model, made.layer, recipe=QUICK)
+        for number, photo in enumerate(Normalization().to_model(photos)):
+            alone = fmi.attribute(photo[None], made.filters, seed=5 + number)
+            shown = as_saved(Normalization().to_display(alone[0]))
+            assert_close(made.images[:, number], shown)
 
 
 def test_filters_that_see_one_colour_each_are_told_apart_by_the_pictures_alone() -> None:

@@ -131,14 +131,9 @@ class _Study:
     def _pictures(
         self, loaded: LoadedModel, layer: str, filters: list[int], photos: Tensor
     ) -> Pictures:
+        seeds = [self.seed + number for number in range(len(photos))]
         return make_pictures(
-            loaded,
-            layer,
-            filters,
-            photos,
-            self.recipe,
-            self.seed,
-            show_progress=self.show_progress,
+            loaded, layer, filters, photos, self.recipe, seeds, show_progress=self.show_progress
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from captum_featinv.display import as_saved
@@ -26,7 +27,7 @@ def make_pictures(
     filters: Sequence[int],
     photos: Tensor,
     recipe: Recipe,
-    seed: int,
+    seeds: Sequence[int],
     *,
     show_progress: bool = False,
 ) -> Pictures:
@@ -38,7 +39,8 @@ def make_pictures(
         filters: of the layer.
         photos: displayable, (photos, 3, H, W).
         recipe: see `FeatureMapInversion`.
-        seed: see `FeatureMapInversion.attribute`.
+        seeds: one a photo. With one for all, the pictures of a filter would start from the same noise,
+            and be alike for that, not for their texture.
         show_progress: show a progress bar.
     """
     normalization = loaded.normalization
@@ -46,6 +48,10 @@ def make_pictures(
         loaded.model, layer, mean=normalization.mean, std=normalization.std, recipe=recipe
     )
     inputs = normalization.to_model(photos)
-    textures = fmi.attribute(inputs, list(filters), seed=seed, show_progress=show_progress)
-    shown = as_saved(normalization.to_display(textures.flatten(0, 1)))
-    return Pictures(layer, list(filters), shown.reshape(textures.shape).transpose(0, 1))
+    textures = [
+        fmi.attribute(photo[None], list(filters), seed=seed, show_progress=show_progress)
+        for photo, seed in zip(inputs, seeds, strict=True)
+    ]
+    shown = as_saved(normalization.to_display(torch.cat(textures).flatten(0, 1)))
+    images = shown.reshape(len(photos), len(filters), *photos.shape[1:]).transpose(0, 1)
+    return Pictures(layer, list(filters), images)

@@ -106,7 +106,7 @@ def restyled(
     contents, styles = _pairs(count)
     pictures = {
         "style": made(photos[contents], _in_energies_of(code(photos[styles]))),
-        "random": made(photos, reallocate_randomly(_dice(seed, count)))[contents],
+        "random": made(photos, reallocate_randomly(range(seed, seed + count)))[contents],
         "own": made(photos, original)[contents],
     }
     explained = gram_split(code(photos[contents]), code(photos[styles])).explained_by_energies
@@ -144,11 +144,6 @@ def _pairs(count: int) -> tuple[Tensor, Tensor]:
     pairs = torch.cartesian_prod(torch.arange(count), torch.arange(count))
     contents, styles = pairs[pairs[:, 0] != pairs[:, 1]].unbind(1)
     return contents, styles
-
-
-def _dice(seed: int, count: int) -> list[int]:
-    """A seed a photo, so that not all get the same energies."""
-    return [seed * count + i for i in range(count)]
 
 
 def _in_energies_of(style: Tensor) -> Rewrite:
