@@ -225,7 +225,7 @@ class CodeInversion(NeuronAttribution):
         if bool(diverged.any()):
             warn(
                 f"{_named(targets, diverged)} of layer {where}: the run diverged, and the picture is "
-                "no nearer to its code than the start image; try a smaller learning rate",
+                "no nearer to its code than the start image; try more steps or a smaller learning rate",
                 FeatInvWarning,
                 stacklevel=5,
             )

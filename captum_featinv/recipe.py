@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.optim import LBFGS, SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
 
 from captum_featinv.denoise import total_variation_denoise
 from captum_featinv.descent import descend
@@ -25,6 +25,17 @@ Images = tuple[Tensor, ...]
 _LOOK_EVERY = 10
 
 _BOUNDED = (clamped_pixels, sigmoid_pixels)
+
+# The share of the steps over which the default's learning rate rises. At full size from the first
+# step, Adam's equal steps for every pixel bury what little of a deep filter is in the start image.
+_RISE = 0.2
+
+
+def rise_and_fall(optimizer: Optimizer, n_steps: int) -> LambdaLR:
+    """A learning rate that rises over the first fifth of the steps and falls in a line all along."""
+    return LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / (_RISE * n_steps)) * (1 - step / n_steps)
+    )
 
 
 class Phase(NamedTuple):
@@ -76,15 +87,15 @@ class Recipe:
             pictures are always judged in its own precision.
     """
 
-    n_steps: int = 80
-    optimizer: Callable[[list[Tensor]], Optimizer] = partial(Adam, lr=0.05)
-    schedule: Callable[[Optimizer, int], LRScheduler] | None = CosineAnnealingLR
+    n_steps: int = 50
+    optimizer: Callable[[list[Tensor]], Optimizer] = partial(Adam, lr=0.15)
+    schedule: Callable[[Optimizer, int], LRScheduler] | None = rise_and_fall
     pixels: Callable[[Tensor, Tensor], Parameterization] = clamped_pixels
-    noise: Callable[[torch.Size, torch.Generator], Tensor] = partial(natural_noise, amplitude=0.1)
+    noise: Callable[[torch.Size, torch.Generator], Tensor] = partial(natural_noise, amplitude=0.05)
     transforms: tuple[Transform, ...] = (RandomBlur(),)
     normalize_loss: bool = True
-    redirect: float = 0.1
-    warmup: float = 0.1
+    redirect: float = 0.2
+    warmup: float = 0.2
     clip: float | None = None
     tolerance: float | None = 1e-4
     denoise: float | None = None

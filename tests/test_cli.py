@@ -171,6 +171,138 @@ def test_a_command_that_cannot_be_read_ends_with_the_usage_and_exit_code_2(
     assert capsys.readouterr().err.startswith("usage: captum-featinv")
 
 
+# --- invert --rewrite --------------------------------------------------------------------------
+
+
+def rewritten(how: str, **options: object) -> list[str]:
+    words = invert("photo.png", rewrite=how, **options)
+    return [word for word in words if not word.startswith("--filters")]
+
+
+@pytest.mark.usefixtures("eyes")
+@pytest.mark.parametrize(
+    ("how", "seed", "columns"),
+    [
+        ("random", "0..3", ["seed 0", "seed 1", "seed 2", "seed 3"]),
+        ("random", "5..5", ["seed 5"]),
+        ("random:paper", "7,2", ["seed 7", "seed 2"]),
+        ("random:dirichlet", "4", ["seed 4"]),
+        ("original", "0", ["original"]),
+        ("mix:0=2,5=1", "0", ["mix 0=2,5=1"]),
+    ],
+)
+def test_a_rewrite_has_a_column_for_every_seed(
+    how: str, seed: str, columns: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*rewritten(how, layer="1", seed=seed), "--layer=0"]
+    assert main(words) == 0
+    found = [(record["layer"], record["rewrite"]) for record in records()]
+    assert found == [(layer, column) for layer in ("1", "0") for column in columns]
+    with Image.open("sheet.png") as sheet:
+        assert sheet.width > (1 + len(columns)) * 128
+    assert capsys.readouterr().out.count("error") == 1
+
+
+@pytest.mark.usefixtures("eyes")
+def test_seeds_draw_different_pictures_and_steps_bring_them_nearer_to_their_codes() -> None:
+    errors = []
+    for steps in (2, 40):
+        assert main(rewritten("random", layer="1", seed="1..3", steps=steps)) == 0
+        errors.append([record["error"] for record in records()])
+    assert all(after < before for before, after in zip(*errors, strict=True))
+    assert len(set(errors[1])) == 3
+
+
+@pytest.mark.usefixtures("eyes")
+def test_a_mix_of_eyes_that_see_red_and_green_is_brown() -> None:
+    assert main(rewritten("mix:0=1,1=1,2=0", layer="1", steps=80, size=16)) == 0
+    with Image.open("sheet.png") as sheet:
+        wide = np.asarray(sheet.convert("RGB"), dtype=float)
+    blue = wide[..., :2].mean(-1) - wide[..., 2]
+    assert blue[:, 150:].max() > 60
+
+
+@pytest.mark.usefixtures("eyes")
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (rewritten("style"), "'style' is none of random, random:paper, original"),
+        (rewritten("mix:a=1"), "'mix:a=1' is none of"),
+        (rewritten("mix:1=-1"), "weights must be finite"),
+        (rewritten("original", seed="0..3"), "4 seeds, but only --rewrite random takes several"),
+        (invert("photo.png", seed="0,1"), "2 seeds, but only --rewrite random takes several"),
+        ([*rewritten("random"), "--filters=1"], "--filters and --rewrite exclude one another"),
+    ],
+)
+def test_a_rewrite_that_cannot_be_done_is_an_error(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["demo", "--seed=0..3"], "'0..3' is not one seed; several (0..3) are for invert"),
+        (rewritten("random", seed="3..0"), "'3..0' is an empty range"),
+        (rewritten("random", seed="a..3"), "neither a seed (3) nor a list (0,3,7) nor a range"),
+        (rewritten("random", seed="-1..3"), "not between 0 and 2**63"),
+    ],
+)
+def test_seeds_that_are_none_are_an_error(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert text in capsys.readouterr().err
+
+
+# --- restyle -----------------------------------------------------------------------------------
+
+
+def restyle(*words: str) -> list[str]:
+    quick = ["--model=squeezenet1_1", "--weights=random", "--size=32", "--steps=2", "--out=new.png"]
+    return ["restyle", "photo.png", "portrait.jpg", *quick, *words]
+
+
+def test_restyle_writes_the_picture_and_its_distances(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--match=both", "--scales=0.7,1", "--report=report.json", "--style-size=40"]
+    assert main(restyle(*words)) == 0
+    with Image.open("new.png") as picture:
+        assert picture.size == (32, 24)
+    numbers = json.loads(Path("report.json").read_text())
+    assert list(numbers) == ["energies", "gram", "content"]
+    assert numbers["content"]["before"] < 0.02 < numbers["content"]["after"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "wrote new.png"
+    assert lines[1].split() == ["energies", *(f"{n:.3f}" for n in numbers["energies"].values())]
+
+
+def test_restyle_matches_where_it_is_told() -> None:
+    layers = ["--layer=features.1", "--content-layer=features.0", "--content-weight=100"]
+    assert main(restyle(*layers, "--report=report.json", "--steps=9")) == 0
+    kept = json.loads(Path("report.json").read_text())["content"]["after"]
+    assert main(restyle(*layers[:2], "--report=report.json", "--steps=9")) == 0
+    assert kept < json.loads(Path("report.json").read_text())["content"]["after"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--scales=big"], "'big' is no list of numbers"),
+        (["--scales=0"], "parts of the size"),
+        (["--layer=features.99"], "no layer 'features.99'"),
+        (["--out=nowhere/new.png"], "no folder 'nowhere'"),
+    ],
+)
+def test_restyle_says_what_is_wrong(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(restyle(*words)) == 2
+    assert text in capsys.readouterr().err
+
+
 # --- layers ------------------------------------------------------------------------------------
 
 
@@ -222,7 +354,7 @@ def test_python_m_prints_the_help() -> None:
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stdout.startswith("usage: captum-featinv")
-    assert all(command in done.stdout for command in ("invert", "layers", "demo"))
+    assert all(command in done.stdout for command in ("invert", "layers", "demo", "restyle"))
     assert done.stderr == ""
 
 

@@ -1,4 +1,5 @@
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ from captum.attr._utils.stat import CommonStats
 from captum.attr._utils.summarizer import Summarizer
 from captum.metrics import infidelity, sensitivity_max
 from torch import Tensor, distributed, nn
-from torch.optim import LBFGS
+from torch.optim import LBFGS, Adam
 
 from captum_featinv import CodeInversion, FeatureMapInversion, Recipe
 from captum_featinv.codes import single_filter
 
-STEPS = 4
+STEPS = 10
 SELECTORS = {"int": 2, "negative": -1, "index": (2, 1, slice(0, 3)), "list": [0, 5, 2], "all": None}
 COUNTS = {"list": 3, "all": 8}
 
@@ -152,7 +153,9 @@ class TestIndependence:
         torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=0)
 
     def test_rows_settle_by_themselves(self, model: nn.Module, photos: Tensor) -> None:
-        recipe = Recipe.default(tolerance=0.1, schedule=None, n_steps=80)
+        recipe = Recipe.default(
+            tolerance=0.1, schedule=None, n_steps=80, optimizer=partial(Adam, lr=0.05)
+        )
         fmi = FeatureMapInversion(model, "relu", recipe=recipe)
         together = fmi.attribute(photos, [1, 4, 5])
         alone = fmi.attribute(photos, [1, 4, 5], internal_batch_size=1)
@@ -346,7 +349,7 @@ def test_two_inputs_are_looked_for_together() -> None:
 
     photos = (torch.rand(2, 3, 7, 9) - 0.5, torch.rand(2, 1, 7, 9) - 0.5)
     fmi = FeatureMapInversion(Pair().eval(), "joined", mean=0.5, std=0.25)
-    left, right = fmi.attribute(photos, [0, 1], n_steps=STEPS)
+    left, right = fmi.attribute(photos, [0, 1])
     assert left.shape == (2, 2, 3, 7, 9)
     assert right.shape == (2, 2, 1, 7, 9)
     assert len(fmi.report((left, right), photos, [0, 1])) == 4

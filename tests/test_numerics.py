@@ -94,6 +94,7 @@ def test_a_line_search_is_not_halved_by_itself(gain: float) -> None:
     assert torch.bfloat16 not in {dtype for dtype, _ in steps_in("auto", Watched().eval(), **lbfgs)}
 
 
+@pytest.mark.filterwarnings("ignore:filter")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_weights_are_not_converted(precision: str) -> None:
     model = Watched().eval()

@@ -471,18 +471,18 @@ def test_our_objective_in_lucents_renderer_lifts_the_filter(lucent: SimpleNamesp
 
     model = load_model("vgg16", "hed", "average").model
     # Lucent runs the whole model in every step; what is behind the layer is left out here.
-    model.features, model.classifier = model.features[:14], nn.Identity()
+    model.features, model.classifier = model.features[:14], nn.Identity().eval()
     # The size to which Lucent enlarges what is smaller: at 128 px the network would see a blur.
     photo = from_picture(Image.fromarray(skimage.data.astronaut()), 224)
     fmi = FeatureMapInversion(model, "features.13")
     inputs = fmi.normalization.to_model(photo)
     with torch.no_grad():
-        filters = live_filters(model.features(inputs), 3)
+        filters = live_filters(model.features(inputs), 2)
     pictures = their_picture(
         lucent,
         model,
         objectives.feature_map_ref("features_13", filters),
-        param_f=param.with_reference(lambda: param.image(224, batch=3), photo),
+        param_f=param.with_reference(lambda: param.image(224, batch=2), photo),
         thresholds=(128,),
     )
     shown = fmi.normalization.to_model(torch.from_numpy(pictures[0][1:]).permute(0, 3, 1, 2))

@@ -27,7 +27,7 @@ from captum_featinv.studies.claims import (
     stages,
 )
 
-# Half of the recipe's: enough to tell textures, and there are hundreds of pictures to make.
+# Fewer than the recipe's: enough to tell textures, and there are hundreds of pictures to make.
 _STEPS = 40
 _OWN_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 

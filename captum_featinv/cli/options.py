@@ -24,25 +24,49 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output(parser: argparse.ArgumentParser, out: str) -> None:
+def add_output(parser: argparse.ArgumentParser, out: str, *, many_seeds: bool = False) -> None:
     """How large, with which dice and where to; `out` is the file's name by default."""
-    add_size_and_seed(parser)
+    add_size_and_seed(parser, many_seeds=many_seeds)
     parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
     parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
 
 
-def add_size_and_seed(parser: argparse.ArgumentParser) -> None:
-    """How large, and with which dice."""
+def add_size_and_seed(parser: argparse.ArgumentParser, *, many_seeds: bool = False) -> None:
+    """How large, and with which dice; with `many_seeds` the seed is a list of them."""
     parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
-    parser.add_argument("--seed", type=seed, default=0)
+    if many_seeds:
+        text = "one, or with --rewrite random several: 0..3 or 0,3,7; default 0"
+        parser.add_argument("--seed", type=seeds, default=[0], help=text)
+    else:
+        parser.add_argument("--seed", type=seed, default=0)
 
 
 def seed(text: str) -> int:
     """A number that torch takes as a seed."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not one seed; several (0..3) are for invert --rewrite random"
+        ) from None
     if not 0 <= number < 2**63:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**63")
     return number
+
+
+def seeds(text: str) -> list[int]:
+    """`3`, `0,3,7` or `0..3`, which includes both ends."""
+    first, dots, last = text.partition("..")
+    try:
+        numbers = [int(part) for part in (first, last)] if dots else list(map(int, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a seed (3) nor a list (0,3,7) nor a range (0..3, both included)"
+        ) from None
+    numbers = list(range(numbers[0], numbers[1] + 1)) if dots else numbers
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} is an empty range")
+    return [seed(str(number)) for number in numbers]
 
 
 def positive(text: str) -> int:

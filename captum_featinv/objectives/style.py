@@ -8,6 +8,7 @@ image should have the image's size.
 from torch import Tensor
 
 from captum_featinv.objectives.factory import handle_batch, wrap_objective
+from captum_featinv.objectives.moments import EnergyMatch, GramMatch, maps_of
 from captum_featinv.objectives.objective import Activations, Loss
 from captum_featinv.objectives.rows import fixed, one_per_row
 
@@ -39,10 +40,11 @@ def channel_energy_match(layer: str, energies: Tensor, *, batch: int | None = No
 
     @handle_batch(batch)
     def loss(activations: Activations) -> Tensor:
-        maps = _maps_of(activations(layer))
-        _, channels, positions = maps.shape
-        wanted = one_per_row(energies, maps, (channels,), layer, _ADVICE)
-        return 0.5 * (maps.sum(2) - wanted).square().sum() / (channels * positions)
+        code = activations(layer)
+        _, channels, positions = maps_of(code).shape
+        wanted = one_per_row(energies, code, (channels,), layer, _ADVICE)
+        scale = code.new_tensor([channels * positions])
+        return EnergyMatch(layer, wanted, scale)(lambda _: code).sum()
 
     return loss
 
@@ -71,15 +73,10 @@ def gram_match(layer: str, gram: Tensor, *, batch: int | None = None) -> Loss:
 
     @handle_batch(batch)
     def loss(activations: Activations) -> Tensor:
-        maps = _maps_of(activations(layer))
-        _, channels, positions = maps.shape
-        wanted = one_per_row(gram, maps, (channels, channels), layer, _ADVICE)
-        difference = maps @ maps.transpose(1, 2) - wanted
-        return 0.5 * difference.square().sum() / (channels**2 * positions)
+        code = activations(layer)
+        _, channels, positions = maps_of(code).shape
+        wanted = one_per_row(gram, code, (channels, channels), layer, _ADVICE)
+        scale = code.new_tensor([channels**2 * positions])
+        return GramMatch(layer, wanted, scale)(lambda _: code).sum()
 
     return loss
-
-
-def _maps_of(code: Tensor) -> Tensor:
-    """A code as matrices, (rows, channel, position)."""
-    return code.reshape(*code.shape[:2], -1)

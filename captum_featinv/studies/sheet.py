@@ -26,11 +26,11 @@ Chosen = Callable[[Tensor], list[int]]
 
 @dataclass(frozen=True)
 class TextureSheet:
-    """A contact sheet, and the records behind it as plain numbers."""
+    """A contact sheet, the records behind it as plain numbers, and tables of them to be printed."""
 
     picture: Image.Image
     records: list[dict[str, Any]]
-    reports: Mapping[str, Report]
+    reports: Mapping[str, Report | str]
 
 
 def live_filters(code: Tensor, count: int | None = None, seed: int = 0) -> list[int]:
@@ -85,7 +85,7 @@ def texture_sheet(
     normalization = loaded.normalization
     found = dict(find_layer(loaded.model, layer) for layer in layers)
     rows, captions, labels = [], [], []
-    reports: dict[str, Report] = {}
+    reports: dict[str, Report | str] = {}
     records: list[dict[str, Any]] = []
     for photo_name, photo in photos.items():
         inputs = normalization.to_model(photo)

@@ -1,0 +1,93 @@
+"""captum-featinv restyle: a photo with the energies of another picture."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import get_args
+
+from captum_featinv.cli.options import add_model, add_output, require_folder
+from captum_featinv.display import to_image, to_picture
+from captum_featinv.errors import ArgumentError
+from captum_featinv.models import load_model
+from captum_featinv.photos import load_photo
+from captum_featinv.style import Restyled, restyle
+from captum_featinv.stylization import Match
+
+_JPEG_QUALITY = 92
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.set_defaults(command=_run)
+    parser.add_argument("content", metavar="CONTENT", help="the picture to change")
+    parser.add_argument("style", metavar="STYLE", help="the picture whose style it gets")
+    add_model(parser)
+    parser.add_argument(
+        "--match",
+        choices=get_args(Match),
+        default="energies",
+        help="what of the style: the energies of its feature maps (the paper), its Gram matrices "
+        "(Gatys et al.) or both; default energies",
+    )
+    parser.add_argument(
+        "--layer", action="append", metavar="NAME", help="where to match; may be repeated"
+    )
+    parser.add_argument("--content-layer", metavar="NAME", help="where to keep the content")
+    parser.add_argument("--content-weight", type=float, metavar="W", help="beside 1 for the style")
+    parser.add_argument(
+        "--scales", default="1", help="parts of the size, coarse to fine, e.g. 0.5,1; default 1"
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="at every scale")
+    parser.add_argument("--style-size", type=int, metavar="PIXELS", help="its long edge; as --size")
+    add_output(parser, "restyled.png")
+    parser.set_defaults(size=256)
+
+
+def _run(options: argparse.Namespace) -> None:
+    require_folder(options)
+    content = load_photo(options.content, options.size)
+    style = load_photo(options.style, options.style_size or options.size)
+    given = {
+        "style_layers": options.layer,
+        "content_layer": options.content_layer,
+        "content_weight": options.content_weight,
+        "n_steps": options.steps,
+    }
+    loaded = load_model(options.model, options.weights, options.pooling)
+    space = loaded.normalization
+    found: Restyled = restyle(
+        loaded.model,
+        space.to_model(content),
+        space.to_model(style),
+        match=options.match,
+        scales=_scales(options.scales),
+        seed=options.seed,
+        mean=space.mean,
+        std=space.std,
+        return_distances=True,
+        show_progress=sys.stderr.isatty(),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    picture = to_picture(to_image(found.images, space.mean, space.std)[0])
+    picture.save(options.out, quality=_JPEG_QUALITY)
+    _tell(found, options.out, options.report)
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentError(f"--scales {text!r} is no list of numbers such as 0.5,1") from None
+
+
+def _tell(found: Restyled, out: Path, report: Path | None) -> None:
+    """The distances, for the reader and as JSON."""
+    pairs = zip(found.before._fields, found.before, found.after, strict=True)
+    numbers = {name: {"before": b.item(), "after": a.item()} for name, b, a in pairs}
+    if report is not None:
+        report.write_text(json.dumps(numbers, indent=1) + "\n")
+    print(f"{'distance':<12}{'before':>9}{'after':>9}")  # noqa: T201
+    for name, number in numbers.items():
+        print(f"{name:<12}{number['before']:>9.3f}{number['after']:>9.3f}")  # noqa: T201
+    print(f"wrote {out}")  # noqa: T201

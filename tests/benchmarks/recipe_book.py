@@ -1,0 +1,69 @@
+"""The recipes that `recipes.py` can judge, by name: the default with one ingredient changed."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.optim import LBFGS, Adam, NAdam
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from captum_featinv import Recipe, param
+from captum_featinv.param.noise import natural_noise, uniform_noise
+from captum_featinv.param.parameterization import Parameterization
+from captum_featinv.param.pixel import sigmoid_pixels
+from captum_featinv.transform import RandomBlur, jitter
+
+
+def fourier(start: Tensor, _grey: Tensor) -> Parameterization:
+    """Lucent's Fourier and decorrelated image from a start image."""
+    height, width = start.shape[-2:]
+    return param.image(
+        width, height, batch=len(start), init=start.clamp(0.02, 0.98), device=start.device
+    )
+
+
+def recipe(**changes: object) -> Callable[[], Recipe]:
+    return partial(Recipe.default, **changes)
+
+
+BOOK: dict[str, Callable[[], Recipe]] = {
+    "default": Recipe.default,
+    "paper": Recipe.paper,
+    "paper, not denoised": partial(Recipe.paper, denoise=None),
+    # Each ingredient left out.
+    "no blur": recipe(transforms=()),
+    "no redirected ReLU": recipe(redirect=0.0),
+    "no warm-up": recipe(warmup=0.0),
+    "neither of both": recipe(redirect=0.0, warmup=0.0),
+    "no start noise": recipe(noise=lambda shape, _: torch.zeros(shape)),
+    "constant rate": recipe(schedule=None),
+    # Each ingredient in another way.
+    "blur in every step": recipe(transforms=(RandomBlur(probability=1.0),)),
+    "blur and a shift of 2": recipe(transforms=(RandomBlur(), jitter(2))),
+    "redirected throughout": recipe(redirect=1.0),
+    "uniform start noise": recipe(noise=partial(uniform_noise, amplitude=0.05)),
+    "start noise of 0.2": recipe(noise=partial(natural_noise, amplitude=0.2)),
+    "cosine schedule": recipe(schedule=CosineAnnealingLR),
+    "cosine schedule, 0.05, 80 steps": recipe(
+        schedule=CosineAnnealingLR, optimizer=partial(Adam, lr=0.05), n_steps=80
+    ),
+    "sigmoid": recipe(pixels=sigmoid_pixels, optimizer=partial(Adam, lr=0.6)),
+    "Fourier": recipe(pixels=fourier),
+    "Adam 0.05": recipe(optimizer=partial(Adam, lr=0.05)),
+    "Adam 0.3": recipe(optimizer=partial(Adam, lr=0.3)),
+    "NAdam": recipe(optimizer=partial(NAdam, lr=0.15)),
+    "L-BFGS": recipe(
+        optimizer=partial(LBFGS, max_iter=4, line_search_fn="strong_wolfe"),
+        schedule=None,
+        transforms=(),
+        n_steps=20,
+    ),
+    "bfloat16": recipe(precision="bfloat16"),
+    "float32": recipe(precision="float32"),
+    # More and fewer steps; the most are the ceiling.
+    **{
+        f"{steps} steps": recipe(n_steps=steps)
+        for steps in (20, 30, 40, 50, 60, 80, 100, 200, 400, 800)
+    },
+}
