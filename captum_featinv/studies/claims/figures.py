@@ -93,7 +93,7 @@ def _style(claims: Claims) -> Figure:
     share, gram, judged = figure.subplots(1, 3)
     _points(share, layers, [s.explained for s in found], _INK, "due to energies")
     _level(share, 0.5, "half")
-    _finish(share, "share of the squared Gram distance", (-0.03, 1.03))
+    _finish(share, "share of the squared Gram distance", None)
     for axes, falls in ((gram, [s.gram for s in found]), (judged, [s.judged for s in found])):
         _points(axes, layers, [f.style for f in falls], _BLUE, "the style's energies", -0.15)
         _points(axes, layers, [f.own for f in falls], _PALE, "its own energies")

@@ -32,7 +32,7 @@ class Randomised:
     """of guessing; what `top1` should be"""
     change: Estimate
     """`(other weights - other photo) / (other weights + other photo)` of the mean distances: above 0,
-    a picture depends on the weights more than on the photo"""
+    a picture depends on the weights more than on the photo and the start noise, which goes with it"""
 
     @property
     def holds(self) -> bool:

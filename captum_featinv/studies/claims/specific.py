@@ -32,7 +32,8 @@ class Specific:
     chance_reciprocal_rank: float
     """of guessing"""
     independence: Estimate
-    """content-independence index: above 0, the filter makes more of a picture than the photo"""
+    """content-independence index: above 0, the filter makes more of a picture than the photo does, and
+    the start noise, which goes with the photo"""
     confusion: list[list[float]]
     """how often row's picture is taken for column's"""
 

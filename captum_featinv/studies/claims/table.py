@@ -21,7 +21,8 @@ _INTERVALS = (
 )
 _SPECIFIC = (
     "Is a picture nearest to its filter's picture from another photo, of all filters' (top-1, "
-    "reciprocal rank)? And is it the filter that makes it (independence > 0) or the photo (< 0)?"
+    "reciprocal rank)? And is it the filter that makes it (independence > 0), or the photo and the "
+    "noise that it starts from (< 0)?"
 )
 _INTRICATE = (
     "Means of layers at one contrast, and Spearman's rho of filters' values with the order of layers; "
