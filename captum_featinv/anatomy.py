@@ -46,7 +46,7 @@ def anatomy(
     """
     weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
     image = torch.zeros(1, channels, height, width).to(weight)
-    names = _running(model, image)
+    names = running_layers(model, image)
     layers = list_layers(model)
     probes = {name: _Probe() for name in names}
     with torch.no_grad(), Activations(model, {name: layers[name] for name in names}) as activations:
@@ -58,6 +58,30 @@ def anatomy(
             for name in names:
                 probes[name].add(activations(name), image, name)
     return [probes[name].described(name, layers[name], height) for name in names]
+
+
+def running_layers(model: nn.Module, image: Tensor) -> list[str]:
+    """The names of the layers that run and put out one tensor."""
+    seen: set[str] = set()
+    layers = list_layers(model)
+
+    def hook(name: str):  # type: ignore[no-untyped-def]
+        def note(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                seen.add(name)
+
+        return note
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not seen:
+        raise LayerError(f"no layer of this {type(model).__name__} puts out a tensor")
+    return [name for name in layers if name in seen]
 
 
 class _Probe:
@@ -98,27 +122,3 @@ class _Probe:
         first, last = (passing[0], passing[-1]) if len(passing) > 1 else (0, _SPAN)
         passed = self._above[last] - self._above[first]
         return (last - first) / passed, round(sum(self._cut[first:last]) / passed) + 1
-
-
-def _running(model: nn.Module, image: Tensor) -> list[str]:
-    """The names of the layers that run and put out one tensor."""
-    seen: set[str] = set()
-    layers = list_layers(model)
-
-    def hook(name: str):  # type: ignore[no-untyped-def]
-        def note(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                seen.add(name)
-
-        return note
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
-    try:
-        with torch.no_grad():
-            model(image)
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not seen:
-        raise LayerError(f"no layer of this {type(model).__name__} puts out a tensor")
-    return [name for name in layers if name in seen]

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,15 @@ _LITE = "efficientnet_lite0"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in eval mode, how its inputs are normalised, and what its weights are."""
+    """A model in eval mode, how its inputs are normalised, and what its weights are.
+
+    `random` where nothing was learned.
+    """
 
     model: nn.Module
     description: str
     normalization: Normalization = field(default_factory=Normalization)
+    random: bool = False
 
 
 def load_model(
@@ -57,7 +61,7 @@ def load_model(
     loaded = _load(name, weights or "random")
     model = average_pooling(loaded.model) if pooling == "average" else loaded.model
     suffix = ", average pooling" if pooling == "average" else ""
-    return LoadedModel(model.eval(), loaded.description + suffix, loaded.normalization)
+    return replace(loaded, model=model.eval(), description=loaded.description + suffix)
 
 
 def average_pooling(model: nn.Module) -> nn.Module:
@@ -87,7 +91,9 @@ def _load(name: str, weights: str) -> LoadedModel:
     if name == _LITE and weights == "DEFAULT":
         return LoadedModel(checkpoints.efficientnet_lite0(), f"{name}, ImageNet")
     if weights == "random":
-        return LoadedModel(_initialised(name), f"{name}, random weights", _normalization_of(name))
+        return LoadedModel(
+            _initialised(name), f"{name}, random weights", _normalization_of(name), random=True
+        )
     if Path(weights).is_file():
         return _from_file(name, Path(weights))
     return _from_enum(name, weights)

@@ -18,16 +18,31 @@ def load_photo(path: str | Path, long_edge: int) -> Tensor:
     Raises:
         ArgumentError: no such file, or no picture in it that can be read.
     """
+    return from_picture(open_picture(path), long_edge)
+
+
+def open_picture(path: str | Path) -> Image.Image:
+    """A file's picture as PIL has it.
+
+    Raises:
+        ArgumentError: no such file, or no picture in it that can be read.
+    """
     try:
         with Image.open(path) as file:
             file.load()
-            picture = file.copy()
+            return file.copy()
     except FileNotFoundError as error:
         raise ArgumentError(f"no file {str(path)!r}") from error
     # What Pillow raises for broken files depends on the format and on where they are broken.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ArgumentError(f"{str(path)!r} is no picture that can be read: {error}") from error
-    return from_picture(picture, long_edge)
+
+
+def central_square(picture: Image.Image) -> Image.Image:
+    """The largest square in the middle of a picture."""
+    edge = min(picture.size)
+    left, top = ((length - edge) // 2 for length in picture.size)
+    return picture.crop((left, top, left + edge, top + edge))
 
 
 def from_picture(picture: Image.Image, long_edge: int) -> Tensor:

@@ -5,12 +5,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from captum_featinv.cli import demo, invert, layers, restyle
+from captum_featinv.cli import claims, demo, invert, layers, restyle
 from captum_featinv.errors import FeatInvError
 
 _COMMANDS = {
     "invert": (invert.add, "textures of filters as a contact sheet"),
     "restyle": (restyle.add, "a photo in the style of another picture"),
+    "claims": (claims.add, "do the paper's claims hold for a network?"),
     "layers": (layers.add, "a model's layers: channels, stride, field"),
     "demo": (demo.add, "the picture of the README, on a real network"),
 }

@@ -25,18 +25,20 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser, out: str, *, many_seeds: bool = False) -> None:
-    """How large, with which dice and where to; `out` is the file's name by default.
+    """How large, with which dice and where to; `out` is the file's name by default."""
+    add_size_and_seed(parser, many_seeds=many_seeds)
+    parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
+    parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
 
-    With `many_seeds` the seed is a list of them.
-    """
+
+def add_size_and_seed(parser: argparse.ArgumentParser, *, many_seeds: bool = False) -> None:
+    """How large, and with which dice; with `many_seeds` the seed is a list of them."""
     parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
     if many_seeds:
         text = "one, or with --rewrite random several: 0..3 or 0,3,7; default 0"
         parser.add_argument("--seed", type=seeds, default=[0], help=text)
     else:
         parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
-    parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
 
 
 def seed(text: str) -> int:

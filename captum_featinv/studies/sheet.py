@@ -48,6 +48,15 @@ def live_filters(code: Tensor, count: int | None = None, seed: int = 0) -> list[
     return chosen
 
 
+def code_of(loaded: LoadedModel, layer: str, inputs: Tensor) -> Tensor:
+    """A layer's code for some model inputs, channels in dimension 1."""
+    modules = {layer: find_layer(loaded.model, layer)[1]}
+    with torch.no_grad(), Activations(loaded.model, modules) as activations:
+        activations.run(inputs)
+        code = activations(layer)
+    return code.movedim(channel_dim_of(code, inputs, layer), 1)
+
+
 def texture_sheet(
     loaded: LoadedModel,
     photos: Mapping[str, Tensor],
@@ -84,7 +93,7 @@ def texture_sheet(
             fmi = FeatureMapInversion(
                 loaded.model, module, mean=normalization.mean, std=normalization.std, recipe=recipe
             )
-            filters = choose(_code(loaded, name, inputs))
+            filters = choose(code_of(loaded, name, inputs))
             if not filters:
                 raise ArgumentError(f"no filter of layer {name!r} fires on photo {photo_name!r}")
             textures = fmi.attribute(
@@ -114,11 +123,3 @@ def _caption(record: Any) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"
-
-
-def _code(loaded: LoadedModel, layer: str, inputs: Tensor) -> Tensor:
-    modules = {layer: find_layer(loaded.model, layer)[1]}
-    with torch.no_grad(), Activations(loaded.model, modules) as activations:
-        activations.run(inputs)
-        code = activations(layer)
-    return code.movedim(channel_dim_of(code, inputs, layer), 1)

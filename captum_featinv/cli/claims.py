@@ -1,0 +1,162 @@
+"""captum-featinv claims: do the paper's claims hold for the network at hand?"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import get_args
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from captum_featinv.cli.options import add_model, add_size_and_seed, positive
+from captum_featinv.errors import ArgumentError, MissingExtraError
+from captum_featinv.layers import find_layer
+from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.numerics import Precision, halving_pays
+from captum_featinv.photos import central_square, from_picture, open_picture
+from captum_featinv.recipe import Recipe
+from captum_featinv.studies.claims import (
+    Claims,
+    Judge,
+    LayerJudge,
+    RandomJudge,
+    as_text,
+    measure_claims,
+    stages,
+)
+
+# Fewer than the recipe's: enough to tell textures, and there are hundreds of pictures to make.
+_STEPS = 40
+_OWN_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.set_defaults(command=_run)
+    add_model(parser)
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        metavar="DIR",
+        help="a folder of two pictures or more, whose central squares are taken; default: four of "
+        "scikit-image's",
+    )
+    parser.add_argument(
+        "--layer",
+        action="append",
+        metavar="NAME",
+        help="a layer; repeat it, low layers first; default: the last activation function at each "
+        "size of the maps",
+    )
+    parser.add_argument(
+        "--filters", type=positive, default=12, metavar="N", help="a layer; default 12"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=_STEPS,
+        metavar="N",
+        help=f"of each inversion; default {_STEPS}",
+    )
+    parser.add_argument(
+        "--judge",
+        metavar="NAME",
+        help="a layer that compares pictures, none of those looked at; default: random filters",
+    )
+    parser.add_argument(
+        "--judge-model",
+        metavar="MODEL",
+        help="the trained network whose layer --judge is; default: the one looked at",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="auto",
+        help="of the inversions; auto tries which is faster, name one to get the same figures on "
+        "every machine",
+    )
+    add_size_and_seed(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
+
+
+def _run(options: argparse.Namespace) -> None:
+    out: Path = options.out
+    if out.exists() and not out.is_dir():
+        raise ArgumentError(f"{str(out)!r} is a file; name a folder")
+    if not out.exists() and not out.parent.is_dir():
+        raise ArgumentError(f"no folder {str(out.parent)!r} to make {out.name!r} in")
+    photos = _photos(options.photos, options.size)
+    loaded = load_model(options.model, options.weights, options.pooling)
+    claims = measure_claims(
+        loaded,
+        photos,
+        options.layer or stages(loaded, photos),
+        options.filters,
+        judge=_judge(loaded, options),
+        recipe=_recipe(options),
+        seed=options.seed,
+        show_progress=sys.stderr.isatty(),
+    )
+    _write(claims, out)
+    print(f"\nwrote {out}")  # noqa: T201
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """With the precision settled: the trial takes time for it, and may not come out twice the same."""
+    precision = options.precision
+    if precision == "auto":
+        precision = "bfloat16" if halving_pays(torch.device("cpu")) else "float32"
+    return Recipe.default(precision=precision, n_steps=options.steps)
+
+
+def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:
+    if options.judge is None and options.judge_model is not None:
+        raise ArgumentError("--judge-model needs --judge, the layer that compares pictures")
+    if options.judge is None:
+        return RandomJudge()
+    if options.judge_model is not None:
+        loaded = load_model(options.judge_model)
+    return LayerJudge(loaded, find_layer(loaded.model, options.judge)[0])
+
+
+def _photos(folder: Path | None, size: int) -> Tensor:
+    pictures = _own_photos() if folder is None else _pictures_in(folder)
+    return torch.cat([from_picture(central_square(picture), size) for picture in pictures])
+
+
+def _pictures_in(folder: Path) -> list[Image.Image]:
+    if not folder.is_dir():
+        raise ArgumentError(f"no folder {str(folder)!r} with photos")
+    known = Image.registered_extensions()
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
+    if len(paths) < 2:
+        raise ArgumentError(
+            f"folder {str(folder)!r} has {len(paths)} pictures; two or more are compared"
+        )
+    return [open_picture(path) for path in paths]
+
+
+def _own_photos() -> list[Image.Image]:
+    try:
+        import skimage.data
+    except ImportError as error:
+        raise MissingExtraError(
+            'without --photos an extra is needed: pip install "captum_featinv[studies]"'
+        ) from error
+    return [Image.fromarray(getattr(skimage.data, name)()) for name in _OWN_PHOTOS]
+
+
+def _write(claims: Claims, out: Path) -> None:
+    from captum_featinv.studies.claims.figures import figures, textures
+
+    text = as_text(claims)
+    print(text)  # noqa: T201
+    out.mkdir(exist_ok=True)
+    (out / "claims.txt").write_text(text + "\n")
+    found = json.dumps(claims.to_dict(), indent=1, allow_nan=False)
+    (out / "claims.json").write_text(found + "\n")
+    for name, figure in figures(claims).items():
+        figure.savefig(out / name)
+    textures(claims).save(out / "textures.png")

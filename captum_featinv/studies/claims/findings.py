@@ -1,0 +1,41 @@
+"""What was found out about the claims on one network."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from captum_featinv.studies.claims.intricate import Trend
+from captum_featinv.studies.claims.pictures import Pictures
+from captum_featinv.studies.claims.randomised import Randomised
+from captum_featinv.studies.claims.restyled import Restyled
+from captum_featinv.studies.claims.specific import Specific
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The findings of each layer or measure, and the pictures that they were found on."""
+
+    model: str
+    random_weights: bool
+    judge: str
+    settings: Mapping[str, Any]
+    specific: list[Specific]
+    trends: list[Trend]
+    style: list[Restyled]
+    randomised: list[Randomised]
+    pictures: list[Pictures]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures as plain numbers, without the pictures; intervals are value, low, high."""
+        return {
+            "model": self.model,
+            "random_weights": self.random_weights,
+            "judge": self.judge,
+            "settings": dict(self.settings),
+            "claim_1_specific": [asdict(s) | {"holds": s.holds} for s in self.specific],
+            "claim_2_intricate": [
+                asdict(t) | {"claimed": t.claimed, "holds": t.holds} for t in self.trends
+            ],
+            "claim_3_style": [asdict(s) | {"holds": s.holds} for s in self.style],
+            "sanity_check": [asdict(r) | {"holds": r.holds} for r in self.randomised],
+        }

@@ -1,0 +1,171 @@
+"""The paper's three claims, measured on a network (Xia et al. 2016, arXiv 1608.04170)."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from captum_featinv.errors import ArgumentError, FeatInvWarning
+from captum_featinv.layers import find_layer
+from captum_featinv.models import LoadedModel
+from captum_featinv.recipe import Recipe
+from captum_featinv.studies.claims.findings import Claims
+from captum_featinv.studies.claims.intricate import trends
+from captum_featinv.studies.claims.judge import Judge, LayerJudge, RandomJudge, distances
+from captum_featinv.studies.claims.pictures import Pictures, make_pictures
+from captum_featinv.studies.claims.randomised import Randomised, randomised, reinitialised
+from captum_featinv.studies.claims.restyled import Restyled, restyled
+from captum_featinv.studies.claims.specific import Specific, specific
+from captum_featinv.studies.sheet import code_of, live_filters
+
+# The sanity check looks at pictures from so many of the photos.
+_CHECKED = 1
+
+# Fewer filters cannot be told apart badly.
+_FEWEST = 3
+
+
+def measure_claims(
+    loaded: LoadedModel,
+    photos: Tensor,
+    layers: Sequence[str],
+    filters: int = 12,
+    *,
+    judge: Judge | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    show_progress: bool = False,
+) -> Claims:
+    """Measure the claims on some live filters of some layers.
+
+    Args:
+        loaded: the model.
+        photos: displayable, (photos, 3, H, W), at least two.
+        layers: their names, at least two, low ones first.
+        filters: how many a layer, at least three; drawn among those that fire on every photo.
+        judge: who compares pictures; `RandomJudge()` if None.
+        recipe: how pictures are made; see `FeatureMapInversion`.
+        seed: of filters, pictures and resamples.
+        show_progress: show a progress bar for every batch of inversions.
+
+    Raises:
+        ArgumentError: too few photos, layers or filters, or a judge that is to judge its own pictures.
+        LayerError: there is no such layer.
+    """
+    judge = RandomJudge() if judge is None else judge
+    recipe = Recipe.default() if recipe is None else recipe
+    names = [find_layer(loaded.model, layer)[0] for layer in layers]
+    _check(loaded, photos, names, filters, judge)
+    chosen = {name: _live(loaded, name, photos, filters, seed) for name in names}
+    study = _Study(loaded, photos, judge, recipe, seed, show_progress)
+    found = [study.look_at(name, numbers) for name, numbers in chosen.items()]
+    return Claims(
+        loaded.description,
+        loaded.random,
+        judge.description,
+        {
+            "filters": filters,
+            "photos": len(photos),
+            "steps": recipe.n_steps,
+            "precision": recipe.precision,
+            "pixels": max(photos.shape[2:]),
+            "seed": seed,
+        },
+        [layer.specific for layer in found],
+        trends([layer.pictures for layer in found], seed),
+        [layer.restyled for layer in found],
+        [layer.randomised for layer in found],
+        [layer.pictures for layer in found],
+    )
+
+
+class _Layer(NamedTuple):
+    """What was found at one layer."""
+
+    pictures: Pictures
+    specific: Specific
+    restyled: Restyled
+    randomised: Randomised
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all layers are looked at with."""
+
+    loaded: LoadedModel
+    photos: Tensor
+    judge: Judge
+    recipe: Recipe
+    seed: int
+    show_progress: bool
+
+    def look_at(self, layer: str, filters: list[int]) -> _Layer:
+        made = self._pictures(self.loaded, layer, filters, self.photos)
+        with warnings.catch_warnings():
+            # A filter may well be dead with other weights; its picture counts as the blank it is.
+            warnings.simplefilter("ignore", FeatInvWarning)
+            other = reinitialised(self.loaded)
+            control = self._pictures(other, layer, filters, self.photos[:_CHECKED])
+        apart = distances(self.judge, made.images)
+        crossed = distances(self.judge, control.images, made.images)
+        style = restyled(
+            self.loaded,
+            layer,
+            self.photos,
+            self.judge,
+            self.recipe,
+            self.seed,
+            show_progress=self.show_progress,
+        )
+        return _Layer(
+            made,
+            specific(layer, filters, apart, self.seed),
+            style,
+            randomised(layer, apart, crossed, self.seed),
+        )
+
+    def _pictures(
+        self, loaded: LoadedModel, layer: str, filters: list[int], photos: Tensor
+    ) -> Pictures:
+        seeds = [self.seed + number for number in range(len(photos))]
+        return make_pictures(
+            loaded, layer, filters, photos, self.recipe, seeds, show_progress=self.show_progress
+        )
+
+
+def _check(
+    loaded: LoadedModel, photos: Tensor, layers: Sequence[str], filters: int, judge: Judge
+) -> None:
+    """Better now than after minutes of work."""
+    if len(photos) < 2:
+        raise ArgumentError(f"the claims need two photos or more to compare. Given: {len(photos)}")
+    if any(torch.equal(one, other) for one, other in combinations(photos, 2)):
+        raise ArgumentError("two of the photos are the same picture; they say nothing of content")
+    if len(set(layers)) < max(2, len(layers)):
+        raise ArgumentError(f"the claims need two different layers or more. Given: {layers}")
+    if filters < _FEWEST:
+        raise ArgumentError(
+            f"the claims need {_FEWEST} filters a layer or more to tell apart. Given: {filters}"
+        )
+    if isinstance(judge, LayerJudge) and judge.loaded is loaded:
+        name = find_layer(loaded.model, judge.layer)[0]
+        if name in layers:
+            raise ArgumentError(
+                f"layer {name!r} would judge its own pictures; choose a judge that is not one of "
+                f"{', '.join(layers)}"
+            )
+
+
+def _live(loaded: LoadedModel, layer: str, photos: Tensor, count: int, seed: int) -> list[int]:
+    code = code_of(loaded, layer, loaded.normalization.to_model(photos))
+    filters = live_filters(code, count, seed)
+    if len(filters) < _FEWEST:
+        raise ArgumentError(
+            f"only {len(filters)} filters of layer {layer!r} fire on every photo, {_FEWEST} are "
+            "needed; choose other layers or photos"
+        )
+    return filters

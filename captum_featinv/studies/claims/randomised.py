@@ -1,0 +1,88 @@
+"""The sanity check: a picture of what was learned must change when the weights are drawn anew.
+
+After Adebayo et al. 2018 (arXiv 1810.03292). Random networks invert well, so it is the picture that
+is judged, not the error of its code.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from captum_featinv.metrics import identity
+from captum_featinv.metrics.interval import Estimate, estimate, mean_estimate, resamples
+from captum_featinv.models import LoadedModel
+
+# Not 0, which draws the weights of `load_model(name, "random")`.
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class Randomised:
+    """A layer's pictures beside those of the same filters, photos and seed with other weights.
+
+    Intervals are over filters.
+    """
+
+    layer: str
+    top1: Estimate
+    """how often filter k's picture is nearest to its picture with random weights, of all filters'"""
+    chance_top1: float
+    """of guessing; what `top1` should be"""
+    change: Estimate
+    """`(other weights - other photo) / (other weights + other photo)` of the mean distances: above 0,
+    a picture depends on the weights more than on the photo and the start noise, which goes with it"""
+
+    @property
+    def holds(self) -> bool:
+        """Guessing explains what is left of the picture, and it changed more than by another photo."""
+        return self.top1.low <= self.chance_top1 and self.change.low > 0
+
+
+def reinitialised(loaded: LoadedModel, seed: int = _SEED) -> LoadedModel:
+    """A copy with weights drawn anew: He's normal draw for convolutions, without biases.
+
+    Normalisation layers start anew as PyTorch has it. The given model stays as it is.
+    """
+    model = copy.deepcopy(loaded.model)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        for module in model.modules():
+            _draw(module)
+    description = f"{loaded.description}, weights drawn anew"
+    return replace(loaded, model=model, description=description, random=True)
+
+
+def _draw(module: nn.Module) -> None:
+    reset = getattr(module, "reset_parameters", None)
+    if callable(reset):
+        reset()
+    # PyTorch's own draw for these lets activations die out over a dozen layers.
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def randomised(layer: str, trained: Tensor, crossed: Tensor, seed: int) -> Randomised:
+    """The check at one layer.
+
+    Args:
+        layer: its name.
+        trained: distances between the pictures, see `captum_featinv.metrics.identity`.
+        crossed: distances from the pictures with random weights, (filters, P, filters, photos), to
+            the pictures; the first P of the photos.
+        seed: of the resamples.
+    """
+    same_photo = crossed.diagonal(dim1=1, dim2=3).permute(2, 0, 1)  # (P, filters, filters)
+    found = (identity.ranks_among(same_photo) == 0).to(crossed).mean(0)
+    weights = same_photo.diagonal(dim1=1, dim2=2).mean(0)
+    photo = identity.within(trained)
+    drawn = resamples(len(weights), seed)
+    change = estimate(
+        identity.content_independence(photo.mean(), weights.mean()),
+        identity.content_independence(photo[drawn].mean(1), weights[drawn].mean(1)),
+    )
+    chance, _ = identity.chance(len(weights))
+    return Randomised(layer, mean_estimate(found, seed), chance, change)

@@ -1,0 +1,165 @@
+"""The claims as text: tables for a terminal, and a verdict a claim."""
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Protocol
+
+from captum_featinv.metrics.interval import Estimate
+from captum_featinv.studies.claims.findings import Claims
+
+_Cell = str | Estimate | bool
+
+_WIDTH = 100
+
+_RANDOM = (
+    "NOTE: the weights of this network are random, nothing was learned: these figures are a control, "
+    "to be compared with those of trained weights."
+)
+_INTERVALS = (
+    "In brackets: 95% bootstrap intervals, over photos for claim 3, over filters elsewhere. A claim "
+    "holds where whole intervals say so."
+)
+_SPECIFIC = (
+    "Is a picture nearest to its filter's picture from another photo, of all filters' (top-1, "
+    "reciprocal rank)? And is it the filter that makes it (independence > 0), or the photo and the "
+    "noise that it starts from (< 0)?"
+)
+_INTRICATE = (
+    "Means of layers at one contrast, and Spearman's rho of filters' values with the order of layers; "
+    "the paper's claim is that all but two rise."
+)
+_STYLE = (
+    "It holds where energies, how much of each texture is there, are most of the squared Gram distance "
+    "between photos, and where a photo comes nearer to another one (fall > 0) with the other's "
+    "energies than with random ones."
+)
+_SANITY = (
+    "The picture should not be told from other filters' pictures (top-1 at chance), and should change "
+    "more than by another photo (change > 0)."
+)
+
+
+class _Finding(Protocol):
+    @property
+    def holds(self) -> bool: ...
+
+
+def as_text(claims: Claims) -> str:
+    """All figures with their intervals, and what they say."""
+    parts = [
+        _heading(claims),
+        _specific(claims),
+        _intricate(claims),
+        _style(claims),
+        _sanity(claims),
+        "\n".join(_verdicts(claims)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _heading(claims: Claims) -> str:
+    settings = ", ".join(f"{name} {value}" for name, value in claims.settings.items())
+    lines = [claims.model, settings, f"Judge: {claims.judge}", fill(_INTERVALS, _WIDTH)]
+    return "\n".join([*lines, *_note(claims)])
+
+
+def _specific(claims: Claims) -> str:
+    head = ["layer", "top-1", "chance", "reciprocal rank", "chance", "independence", "holds"]
+    rows: list[list[_Cell]] = [
+        [
+            s.layer,
+            s.top1,
+            f"{s.chance_top1:.2f}",
+            s.reciprocal_rank,
+            f"{s.chance_reciprocal_rank:.2f}",
+            s.independence,
+            s.holds,
+        ]
+        for s in claims.specific
+    ]
+    return _titled("Claim 1: every filter extracts a specific texture", _SPECIFIC, head, rows)
+
+
+def _intricate(claims: Claims) -> str:
+    head = ["measure", *(layer.layer for layer in claims.specific), "rho", "rises"]
+    rows: list[list[_Cell]] = [
+        [
+            trend.measure,
+            *(f"{mean.value:.2f}" for mean in trend.means),
+            trend.rho,
+            trend.holds if trend.claimed else "(not claimed)",
+        ]
+        for trend in claims.trends
+    ]
+    title = "Claim 2: textures of higher layers have more colours and structure"
+    return _titled(title, _INTRICATE, head, rows)
+
+
+def _style(claims: Claims) -> str:
+    head = ["layer", "due to energies", "holds"]
+    rows: list[list[_Cell]] = [[s.layer, s.explained, s.holds] for s in claims.style]
+    title = "Claim 3: style combines textures, which is why a Gram matrix represents it"
+    tables = [_titled(title, _STYLE, head, rows)]
+    for what, falls in (
+        ("fall of Gram distance", [s.gram for s in claims.style]),
+        ("of the judge's", [s.judged for s in claims.style]),
+    ):
+        head = [what, "the style's", "random", "its own", "style's - random"]
+        rows = [
+            [layer.layer, fall.style, fall.random, fall.own, fall.advantage]
+            for layer, fall in zip(claims.style, falls, strict=True)
+        ]
+        tables.append(_aligned(head, rows))
+    return "\n\n".join(tables)
+
+
+def _sanity(claims: Claims) -> str:
+    head = ["layer", "top-1", "chance", "change", "passed"]
+    rows: list[list[_Cell]] = [
+        [r.layer, r.top1, f"{r.chance_top1:.2f}", r.change, r.holds] for r in claims.randomised
+    ]
+    title = "Sanity check: with weights drawn anew the picture of a filter changes"
+    return _titled(title, _SANITY, head, rows)
+
+
+def _verdicts(claims: Claims) -> list[str]:
+    """One line a claim: at how many layers, or in how many measures, it holds."""
+    claimed = [trend for trend in claims.trends if trend.claimed]
+    return [
+        f"Claim 1, specific textures: holds at {_held(claims.specific)} layers",
+        f"Claim 2, more intricate with depth: holds for {_held(claimed)} measures",
+        f"Claim 3, style as energies: holds at {_held(claims.style)} layers",
+        f"Sanity check, other weights: passed at {_held(claims.randomised)} layers",
+        *_note(claims),
+    ]
+
+
+def _note(claims: Claims) -> list[str]:
+    return [fill(_RANDOM, _WIDTH)] if claims.random_weights else []
+
+
+def _held(findings: Sequence[_Finding]) -> str:
+    return f"{sum(finding.holds for finding in findings)} of {len(findings)}"
+
+
+def _titled(title: str, question: str, head: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> str:
+    return "\n".join([title, fill(question, _WIDTH), _aligned(head, rows)])
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> str:
+    """Columns, the first to the left and the others to the right."""
+    lines = [list(head), *([_word(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        )
+        for line in lines
+    )
+
+
+def _word(cell: _Cell) -> str:
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return str(cell)
