@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,15 @@ _LITE = "efficientnet_lite0"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in eval mode, how its inputs are normalised, and what its weights are."""
+    """A model in eval mode, how its inputs are normalised, and what its weights are.
+
+    `categories` are the names of its classes, empty where the weights do not tell them.
+    """
 
     model: nn.Module
     description: str
     normalization: Normalization = field(default_factory=Normalization)
+    categories: tuple[str, ...] = ()
 
 
 def load_model(
@@ -57,7 +61,7 @@ def load_model(
     loaded = _load(name, weights or "random")
     model = average_pooling(loaded.model) if pooling == "average" else loaded.model
     suffix = ", average pooling" if pooling == "average" else ""
-    return LoadedModel(model.eval(), loaded.description + suffix, loaded.normalization)
+    return replace(loaded, model=model.eval(), description=loaded.description + suffix)
 
 
 def average_pooling(model: nn.Module) -> nn.Module:
@@ -85,7 +89,8 @@ def _load(name: str, weights: str) -> LoadedModel:
     if weights == "hed":
         return _hed(name)
     if name == _LITE and weights == "DEFAULT":
-        return LoadedModel(checkpoints.efficientnet_lite0(), f"{name}, ImageNet")
+        model = checkpoints.efficientnet_lite0()
+        return LoadedModel(model, f"{name}, ImageNet", categories=_imagenet_categories())
     if weights == "random":
         return LoadedModel(_initialised(name), f"{name}, random weights", _normalization_of(name))
     if Path(weights).is_file():
@@ -129,7 +134,14 @@ def _from_enum(name: str, weights: str) -> LoadedModel:
             "state dict instead" + (", or weights='hed'" if name == "vgg16" else "")
         ) from error
     normalization = _normalization_of(name, enum[weights].transforms())
-    return LoadedModel(model, f"{name}, {weights}", normalization)
+    categories = tuple(enum[weights].meta.get("categories", ()))
+    return LoadedModel(model, f"{name}, {weights}", normalization, categories)
+
+
+def _imagenet_categories() -> tuple[str, ...]:
+    """The 1000 names in ImageNet's order, which torchvision keeps with its weights."""
+    weights = torchvision.models.get_model_weights("resnet18")
+    return tuple(weights["DEFAULT"].meta["categories"])
 
 
 def _normalization_of(name: str, preprocessing: Any = None) -> Normalization:

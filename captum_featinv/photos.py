@@ -12,12 +12,42 @@ from captum_featinv.errors import ArgumentError
 _WHITE = (255, 255, 255, 255)
 
 
+# Classifiers are tested on the middle 224 pixels of a photo whose short edge is 256.
+_SHOWN = 224 / 256
+
+
 def load_photo(path: str | Path, long_edge: int) -> Tensor:
     """A photo as RGB in [0, 1], (1, 3, H, W), shrunk or enlarged to a long edge.
 
     Raises:
         ArgumentError: no such file, or no picture in it that can be read.
     """
+    return from_picture(_opened(path), long_edge)
+
+
+def load_middle(path: str | Path, edge: int) -> Tensor:
+    """The middle square of a photo as classifiers are tested, (1, 3, edge, edge) in [0, 1].
+
+    Raises:
+        ArgumentError: see `load_photo`.
+    """
+    return middle_of(_opened(path), edge)
+
+
+def middle_of(picture: Image.Image, edge: int) -> Tensor:
+    """Likewise of a PIL picture: 7/8 of its short edge.
+
+    Raises:
+        ArgumentError: an edge of less than one pixel.
+    """
+    short, long = sorted(picture.size)
+    photo = from_picture(picture, round(max(edge, 0) / _SHOWN * long / short))
+    height, width = photo.shape[-2:]
+    top, left = (height - edge) // 2, (width - edge) // 2
+    return photo[..., top : top + edge, left : left + edge].contiguous()
+
+
+def _opened(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             file.load()
@@ -27,7 +57,7 @@ def load_photo(path: str | Path, long_edge: int) -> Tensor:
     # What Pillow raises for broken files depends on the format and on where they are broken.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ArgumentError(f"{str(path)!r} is no picture that can be read: {error}") from error
-    return from_picture(picture, long_edge)
+    return picture
 
 
 def from_picture(picture: Image.Image, long_edge: int) -> Tensor:

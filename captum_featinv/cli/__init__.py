@@ -5,11 +5,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from captum_featinv.cli import demo, invert, layers
+from captum_featinv.cli import compare, demo, explain, invert, layers
 from captum_featinv.errors import FeatInvError
 
 _COMMANDS = {
     "invert": (invert.add, "textures of filters as a contact sheet"),
+    "explain": (explain.add, "the filters behind a prediction, and their textures"),
+    "compare": (compare.add, "the same filters under Captum's and Lucent's methods"),
     "layers": (layers.add, "a model's layers: channels, stride, field"),
     "demo": (demo.add, "the picture of the README, on a real network"),
 }
