@@ -64,8 +64,8 @@ def default_layer(model: nn.Module, inputs: Tensor) -> str:
     fine = [name for name, large in found.items() if large and calls[name] == 1]
     if not fine:
         raise ArgumentError(
-            f"no block or ReLU has maps of {_SMALLEST_MAP} x {_SMALLEST_MAP} places or more; name a layer, "
-            "or enlarge the photo"
+            f"no block or ReLU has maps of {_SMALLEST_MAP} x {_SMALLEST_MAP} places or more; name a "
+            "layer, or enlarge the photo"
         )
     return fine[-1]
 

@@ -39,7 +39,8 @@ def explanation_sheet(found: Explanation) -> Image.Image:
     columns = ["where (bright: most)", "what: its texture"]
     if any(found.exemplars.values()):
         columns.append("excites it most")
-    pictures = [[_at_size(to_picture(image)) for image in row] for row in rows]
+    edge = max(_CELL, *found.photo.shape[-2:])
+    pictures = [[_at_size(to_picture(image), edge) for image in row] for row in rows]
     title = f"{found.description}, layer {found.layer}, {found.method}"
     return contact_sheet(pictures, labels, columns, captions, title=title, cell=_CELL)
 
@@ -62,9 +63,9 @@ def _short(name: str) -> str:
     return name if len(name) <= 22 else f"{name[:10]}...{name[-9:]}"
 
 
-def _at_size(picture: Image.Image) -> Image.Image:
-    """Enlarged, so that a patch of few pixels can be seen."""
-    factor = _CELL / max(picture.size)
+def _at_size(picture: Image.Image, edge: int) -> Image.Image:
+    """Enlarged to a long edge, so that a patch of few pixels can be seen."""
+    factor = edge / max(picture.size)
     if factor <= 1:
         return picture
     size = round(picture.width * factor), round(picture.height * factor)
