@@ -134,7 +134,7 @@ def _from_enum(name: str, weights: str) -> LoadedModel:
             "state dict instead" + (", or weights='hed'" if name == "vgg16" else "")
         ) from error
     normalization = _normalization_of(name, enum[weights].transforms())
-    categories = tuple(enum[weights].meta.get("categories", ()))
+    categories = tuple(enum[weights].meta.get("categories") or ())
     return LoadedModel(model, f"{name}, {weights}", normalization, categories)
 
 

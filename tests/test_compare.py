@@ -144,6 +144,18 @@ def test_the_same_seed_gives_the_same_pictures(eyes: LoadedModel, photo: Tensor)
     assert not torch.equal(one[name].result, other[name].result)
 
 
+def test_without_lucent_the_filter_is_excited_by_ours(
+    eyes: LoadedModel, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captum_featinv.studies.compare.find_spec", lambda _: None)
+    name = "Lucent" if "Lucent" in METHODS else "ActivationMaximization"
+    methods = {name: METHODS[name]}
+    answer = compare(eyes, photo, "1", [1], methods=methods, steps=120).answers[1][name]
+    red, green, blue = answer.result.mean((0, 2, 3))
+    assert green > max(red, blue) + 0.03
+    assert answer.record.rank == 0
+
+
 def test_lucents_picture_leaves_numpys_dice_alone(eyes: LoadedModel, photo: Tensor) -> None:
     pytest.importorskip("lucent")
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
