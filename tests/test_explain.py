@@ -324,8 +324,8 @@ def test_a_cat_is_explained_by_filters_that_its_class_needs() -> None:
     assert removed is not None
     print(f"\n{found.category} {found.probability:.2f}, layer {found.layer}, {found.filters}")
     print(
-        f"score {removed.score:.2f}, without the top ten -{removed.drop:.2f}, without ten random "
-        f"live ones -{removed.mean_random_drop:.2f}: {[round(d, 2) for d in removed.random_drops]}"
+        f"score {removed.score:.2f}, the top ten give {removed.drop:.2f}, ten random "
+        f"live ones {removed.mean_random_drop:.2f}: {[round(d, 2) for d in removed.random_drops]}"
     )
     print(found.report)
     assert found.category == "Egyptian cat"
