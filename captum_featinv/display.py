@@ -107,8 +107,8 @@ def contact_sheet(
     Args:
         rows: the pictures, row by row; rows may differ in length.
         row_labels: beside each row; a line break makes two lines.
-        column_labels: above each column.
-        captions: below each picture.
+        column_labels: above each column; likewise.
+        captions: below each picture; likewise.
         title: above everything.
         cell: the width of a column in pixels; by default that of the widest picture.
     """
@@ -121,8 +121,9 @@ def contact_sheet(
     gap, line = size // 2, size + size // 3
     margin = max(_width_of(text, font) for label in row_labels for text in label.split("\n"))
     left = margin + 2 * gap
-    top = gap + (line + gap if title else 0) + (line + gap if column_labels else 0)
-    below = line if captions else 0
+    above = line * max(map(_lines, column_labels), default=0)
+    top = gap + (line + gap if title else 0) + (above + gap if above else 0)
+    below = line * max((_lines(text) for row in captions or () for text in row), default=0)
     heights = [max(picture.height for picture in row) + below + gap for row in rows]
     columns = max(len(row) for row in rows)
     right = max(left + columns * (width + gap), 2 * gap + _width_of(title, font))
@@ -131,7 +132,8 @@ def contact_sheet(
     draw.text((gap, gap), title, _INK, font)
     for column, label in enumerate(column_labels):
         middle = left + column * (width + gap) + width // 2
-        draw.text((middle, top - gap), label, _INK, font, anchor="ms")
+        place = middle, top - gap - line * (_lines(label) - 1)
+        _centred(draw, place, label, _INK, font, line)
     for number, (row, label) in enumerate(zip(rows, row_labels, strict=True)):
         y = top + sum(heights[:number])
         height = heights[number] - below - gap
@@ -141,8 +143,25 @@ def contact_sheet(
             sheet.paste(picture.convert("RGB"), (x + (width - picture.width) // 2, y))
             if captions:
                 place = (x + width // 2, y + height + line - size // 3)
-                draw.text(place, captions[number][column], _PALE, small, anchor="ms")
+                _centred(draw, place, captions[number][column], _PALE, small, line)
     return sheet
+
+
+def _lines(text: str) -> int:
+    return text.count("\n") + 1
+
+
+def _centred(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    text: str,
+    ink: tuple[int, int, int],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    line: int,
+) -> None:
+    """Lines below one another, the first on a place."""
+    for number, words in enumerate(text.split("\n")):
+        draw.text((place[0], place[1] + number * line), words, ink, font, anchor="ms")
 
 
 def _width_of(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:

@@ -23,13 +23,15 @@ _LITE = "efficientnet_lite0"
 class LoadedModel:
     """A model in eval mode, how its inputs are normalised, and what its weights are.
 
-    `random` where nothing was learned.
+    `random` where nothing was learned; `categories` are the names of its classes, empty where the
+    weights do not tell them.
     """
 
     model: nn.Module
     description: str
     normalization: Normalization = field(default_factory=Normalization)
     random: bool = False
+    categories: tuple[str, ...] = ()
 
 
 def load_model(
@@ -89,7 +91,8 @@ def _load(name: str, weights: str) -> LoadedModel:
     if weights == "hed":
         return _hed(name)
     if name == _LITE and weights == "DEFAULT":
-        return LoadedModel(checkpoints.efficientnet_lite0(), f"{name}, ImageNet")
+        model = checkpoints.efficientnet_lite0()
+        return LoadedModel(model, f"{name}, ImageNet", categories=_imagenet_categories())
     if weights == "random":
         return LoadedModel(
             _initialised(name), f"{name}, random weights", _normalization_of(name), random=True
@@ -135,7 +138,14 @@ def _from_enum(name: str, weights: str) -> LoadedModel:
             "state dict instead" + (", or weights='hed'" if name == "vgg16" else "")
         ) from error
     normalization = _normalization_of(name, enum[weights].transforms())
-    return LoadedModel(model, f"{name}, {weights}", normalization)
+    categories = tuple(enum[weights].meta.get("categories") or ())
+    return LoadedModel(model, f"{name}, {weights}", normalization, categories=categories)
+
+
+def _imagenet_categories() -> tuple[str, ...]:
+    """The 1000 names in ImageNet's order, which torchvision keeps with its weights."""
+    weights = torchvision.models.get_model_weights("resnet18")
+    return tuple(weights["DEFAULT"].meta["categories"])
 
 
 def _normalization_of(name: str, preprocessing: Any = None) -> Normalization:

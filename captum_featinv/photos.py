@@ -12,6 +12,10 @@ from captum_featinv.errors import ArgumentError
 _WHITE = (255, 255, 255, 255)
 
 
+# Classifiers are tested on the middle 224 pixels of a photo whose short edge is 256.
+_SHOWN = 224 / 256
+
+
 def load_photo(path: str | Path, long_edge: int) -> Tensor:
     """A photo as RGB in [0, 1], (1, 3, H, W), shrunk or enlarged to a long edge.
 
@@ -19,6 +23,28 @@ def load_photo(path: str | Path, long_edge: int) -> Tensor:
         ArgumentError: no such file, or no picture in it that can be read.
     """
     return from_picture(open_picture(path), long_edge)
+
+
+def load_middle(path: str | Path, edge: int) -> Tensor:
+    """The middle square of a photo as classifiers are tested, (1, 3, edge, edge) in [0, 1].
+
+    Raises:
+        ArgumentError: see `load_photo`.
+    """
+    return middle_of(open_picture(path), edge)
+
+
+def middle_of(picture: Image.Image, edge: int) -> Tensor:
+    """Likewise of a PIL picture: 7/8 of its short edge.
+
+    Raises:
+        ArgumentError: an edge of less than one pixel.
+    """
+    short, long = sorted(picture.size)
+    photo = from_picture(picture, round(max(edge, 0) / _SHOWN * long / short))
+    height, width = photo.shape[-2:]
+    top, left = (height - edge) // 2, (width - edge) // 2
+    return photo[..., top : top + edge, left : left + edge].contiguous()
 
 
 def open_picture(path: str | Path) -> Image.Image:

@@ -217,3 +217,17 @@ def test_an_empty_row_is_an_error(rows: Grid) -> None:
 def test_another_number_of_row_labels_is_an_error(labels: list[str]) -> None:
     with pytest.raises(ValueError, match=r"a label and at least one picture"):
         contact_sheet([[noise(5, 6)], [noise(7, 8)]], labels, [])
+
+
+def test_a_column_label_or_caption_of_two_lines_makes_a_sheet_two_lines_higher_in_all() -> None:
+    rows = [[noise(30, 40), noise(31, 40)]]
+    plain = contact_sheet(rows, ["a"], ["b", "c"], [["d", "e"]])
+    labelled = contact_sheet(rows, ["a"], ["b", "c\nc"], [["d", "e"]])
+    captioned = contact_sheet(rows, ["a"], ["b", "c\nc"], [["d", "e\ne"]])
+    line = labelled.height - plain.height
+    assert line >= 12
+    assert captioned.height - labelled.height == line
+    for picture in rows[0]:
+        above = place_of(picture, labelled)[0] - place_of(picture, plain)[0]
+        assert above == line
+        assert place_of(picture, captioned) == place_of(picture, labelled)

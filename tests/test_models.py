@@ -299,6 +299,12 @@ def test_efficientnet_lite0_sees_a_cat() -> None:
     assert egyptian == pytest.approx(0.36, abs=0.03)
     assert tiger == pytest.approx(0.26, abs=0.03)
     assert tabby == pytest.approx(0.21, abs=0.03)
+    assert [loaded.categories[k] for k in (285, 282, 281)] == ["Egyptian cat", "tiger cat", "tabby"]
+    assert len(loaded.categories) == 1000
+
+
+def test_random_weights_name_no_classes() -> None:
+    assert load_model("efficientnet_lite0", "random").categories == ()
 
 
 def test_efficientnet_lite0_untrained_is_seeded() -> None:

@@ -5,9 +5,10 @@ import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import functional
 
 from captum_featinv.errors import ArgumentError
-from captum_featinv.photos import from_picture, load_photo
+from captum_featinv.photos import from_picture, load_middle, load_photo, middle_of
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -115,3 +116,27 @@ def test_what_is_no_picture_is_named(kind: str, colours: Bytes, tmp_path: Path) 
         path.write_bytes({"text": b"a cat", "empty": b"", "cut off": whole[:50]}[kind])
     with pytest.raises(ArgumentError, match=r"'.*photo\.png' is no picture that can be read"):
         load_photo(path, 8)
+
+
+@pytest.mark.parametrize("size", [(300, 500), (501, 260), (256, 256)])
+@pytest.mark.parametrize("edge", [224, 64])
+def test_the_middle_of_a_photo_is_what_torchvisions_classifiers_are_tested_on(
+    size: tuple[int, int], edge: int
+) -> None:
+    """A smooth picture, so that one way to resize is as good as another."""
+    height, width = size
+    ramp = np.linspace(0, 255, width)[None] * np.linspace(0.2, 1, height)[:, None]
+    picture = Image.fromarray(np.stack([ramp, 255 - ramp, ramp / 2], axis=-1).astype(np.uint8))
+    crop = functional.center_crop(functional.resize(picture, edge * 256 // 224), edge)
+    expected = functional.to_tensor(crop)[None]
+    found = middle_of(picture, edge)
+    assert found.shape == (1, 3, edge, edge)
+    assert (found - expected).abs().max() < 0.025
+
+
+def test_the_middle_of_a_file_is_that_of_its_picture(colours: Bytes, tmp_path: Path) -> None:
+    Image.fromarray(colours).save(tmp_path / "photo.png")
+    loaded = load_middle(tmp_path / "photo.png", 7)
+    assert torch.equal(loaded, middle_of(Image.fromarray(colours), 7))
+    with pytest.raises(ArgumentError, match="positive number of pixels"):
+        load_middle(tmp_path / "photo.png", 0)

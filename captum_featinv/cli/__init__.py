@@ -5,11 +5,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from captum_featinv.cli import claims, demo, invert, layers, restyle
+from captum_featinv.cli import claims, compare, demo, explain, invert, layers, restyle
 from captum_featinv.errors import FeatInvError
 
 _COMMANDS = {
     "invert": (invert.add, "textures of filters as a contact sheet"),
+    "explain": (explain.add, "the filters behind a prediction, and their textures"),
+    "compare": (compare.add, "the same filters under Captum's and Lucent's methods"),
     "restyle": (restyle.add, "a photo in the style of another picture"),
     "claims": (claims.add, "do the paper's claims hold for a network?"),
     "layers": (layers.add, "a model's layers: channels, stride, field"),

@@ -3,6 +3,9 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.studies.sheet import TextureSheet
@@ -81,6 +84,14 @@ def positive(text: str) -> int:
     return number
 
 
+def at_least_one(text: str) -> int:
+    """A number from 1 on, for an option of the command line."""
+    try:
+        return positive(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on") from None
+
+
 def require_folder(options: argparse.Namespace) -> None:
     """Better now than after minutes of work."""
     for path in (options.out, options.report):
@@ -94,9 +105,15 @@ def require_folder(options: argparse.Namespace) -> None:
 
 def write_sheet(sheet: TextureSheet, options: argparse.Namespace) -> None:
     """The picture, the numbers, and the numbers once more for the reader."""
-    sheet.picture.save(options.out, quality=_JPEG_QUALITY)
-    if options.report is not None:
-        options.report.write_text(json.dumps(sheet.records, indent=1) + "\n")
+    write_files(sheet.picture, sheet.records, options)
     for label, report in sheet.reports.items():
         print(f"{label}\n{report}\n")  # noqa: T201
     print(f"wrote {options.out}")  # noqa: T201
+
+
+def write_files(picture: Image.Image, records: Any, options: argparse.Namespace) -> None:
+    """The picture, and the numbers if they were asked for."""
+    picture.save(options.out, quality=_JPEG_QUALITY)
+    if options.report is not None:
+        text = json.dumps(records, indent=1, allow_nan=False)
+        options.report.write_text(text + "\n")

@@ -1,0 +1,212 @@
+"""The same filter under other methods: what Captum, Lucent and code inversion show of it."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from captum.attr import (
+    LayerActivation,
+    NeuronDeconvolution,
+    NeuronGradient,
+    NeuronGuidedBackprop,
+    NeuronIntegratedGradients,
+)
+from torch import Tensor
+
+from captum_featinv import objectives, param, transform
+from captum_featinv.errors import ArgumentError
+from captum_featinv.inversion import CodeInversion, FeatureMapInversion
+from captum_featinv.layers import Layer, find_layer
+from captum_featinv.models import LoadedModel
+from captum_featinv.quiet import scratch_copy, without_captums_warnings
+from captum_featinv.recipe import Recipe
+from captum_featinv.render import render_vis
+from captum_featinv.studies.comparison import (
+    Answer,
+    Comparison,
+    Method,
+    Question,
+    ask,
+    measured,
+    require_filters,
+)
+
+# Lucent's own number, and for a photo few enough for it to stay recognisable.
+_MAXIMISATION_STEPS = 512
+_DREAM_STEPS = 40
+
+
+def compare(
+    loaded: LoadedModel,
+    photo: Tensor,
+    layer: Layer,
+    filters: Sequence[int],
+    *,
+    methods: Mapping[str, Method] | None = None,
+    recipe: Recipe | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Ask every method for every filter.
+
+    Args:
+        loaded: the model; a copy of it is asked.
+        photo: displayable, (1, C, H, W).
+        layer: a module or its name, of channels in dimension 1.
+        filters: of that layer.
+        methods: by the name that stands above their column; `METHODS` if None. To add one:
+            `methods={**METHODS, "mine": Method(lambda question: ...)}`.
+        recipe: of the two inversions.
+        steps: of all that is optimised; by default each method's own number.
+        seed: of all that is random.
+
+    Raises:
+        LayerError: there is no such layer, or it keeps its channels last.
+        FilterError: the layer has no such filter.
+        ArgumentError: no filters or no methods.
+
+    Warns:
+        FeatInvWarning: a method failed; its error stands in its answer.
+    """
+    asked = METHODS if methods is None else methods
+    if not filters or not asked:
+        raise ArgumentError("a comparison needs at least one filter and one method")
+    name, module = find_layer(loaded.model, layer)
+    inputs = loaded.normalization.to_model(photo)
+    require_filters(loaded.model, module, inputs, filters, name)
+    copied = scratch_copy(loaded.model)
+    measuring = FeatureMapInversion(
+        copied, name, mean=loaded.normalization.mean, std=loaded.normalization.std
+    )
+    answers: dict[int, dict[str, Answer]] = {k: {} for k in filters}
+    for number, k in enumerate(filters):
+        question = Question(copied, name, k, photo, loaded.normalization, recipe, steps, seed)
+        for title, method in asked.items():
+            known = answers[filters[0]].get(title) if number and not method.per_filter else None
+            answer = ask(title, method, question) if known is None else known
+            answers[k][title] = measured(answer, measuring, question)
+    return Comparison(loaded.description, name, photo, answers)
+
+
+def _photo(question: Question) -> Tensor:
+    return question.photo
+
+
+def _activation(question: Question) -> Tensor:
+    with without_captums_warnings():
+        code: Tensor = LayerActivation(question.model, question.module).attribute(question.inputs)
+    return code[0, question.filter]
+
+
+def _feature_map_inversion(question: Question) -> Tensor:
+    method = FeatureMapInversion(question.model, question.layer, **question.options)
+    found = method.attribute(
+        question.inputs, question.filter, n_steps=question.steps, seed=question.seed
+    )
+    return question.normalization.to_display(found).clamp(0, 1)
+
+
+def _code_inversion(question: Question) -> Tensor:
+    method = CodeInversion(question.model, question.layer, **question.options)
+    found = method.attribute(question.inputs, n_steps=question.steps, seed=question.seed)
+    return question.normalization.to_display(found).clamp(0, 1)
+
+
+def _neuron(make: Any, **options: Any) -> Callable[[Question], Tensor]:
+    """One of Captum's neuron attributions, of the filter's energy."""
+
+    def answer(question: Question) -> Tensor:
+        inputs = question.inputs.detach().clone().requires_grad_()
+        with without_captums_warnings():
+            method = make(question.model, question.module)
+            found: Tensor = method.attribute(inputs, question.energy, **options)
+        return found
+
+    return answer
+
+
+def _maximisation(question: Question) -> Tensor:
+    """What excites the filter most: Lucent's picture where Lucent is installed, otherwise ours."""
+    steps = question.steps or _MAXIMISATION_STEPS
+    if find_spec("lucent") is None:
+        return _rendered(question, _blank(question), transform.standard_transforms, steps)
+    with _unheard():
+        from lucent.optvis import objectives as lucents_objectives  # noqa: PLC0415
+        from lucent.optvis import param as lucents_param  # noqa: PLC0415
+        from lucent.optvis.render import render_vis as lucents_render_vis  # noqa: PLC0415
+        from lucent.optvis.transform import (  # noqa: PLC0415
+            standard_transforms as lucents_transforms,
+        )
+
+        height, width = question.photo.shape[-2:]
+        (image,) = lucents_render_vis(
+            scratch_copy(question.model),  # it leaves its hooks and gradients behind
+            lucents_objectives.channel(question.layer.replace(".", "_"), question.filter),
+            lambda: lucents_param.image(width, height),
+            transforms=[*lucents_transforms, question.normalization.to_model],
+            preprocess=False,
+            thresholds=(steps,),
+            fixed_image_size=(height, width),
+            progress=False,
+            show_image=False,
+        )
+    return torch.from_numpy(image).movedim(-1, 1).to(question.photo).clamp(0, 1)
+
+
+def _dream(question: Question) -> Tensor:
+    """The photo, changed until it excites the filter more."""
+    steps = question.steps or _DREAM_STEPS
+    return _rendered(question, question.photo.clamp(0, 1), (transform.jitter(8),), steps)
+
+
+def _blank(question: Question) -> Any:
+    height, width = question.photo.shape[-2:]
+    return lambda: param.image(width, height)
+
+
+def _rendered(question: Question, start: Any, distortions: Sequence[Any], steps: int) -> Tensor:
+    (image,) = render_vis(
+        question.model,
+        objectives.channel(question.layer.replace(".", "_"), question.filter),
+        start,
+        transforms=[*distortions, question.normalization.to_model],
+        preprocess=False,
+        thresholds=(steps,),
+        fixed_image_size=(question.photo.shape[-2], question.photo.shape[-1]),
+        progress=False,
+        show_image=False,
+    )
+    return torch.from_numpy(image).movedim(-1, 1).to(question.photo).clamp(0, 1)
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Lucent warns on import and throws numpy's global dice, which are seeded and given back."""
+    state = np.random.get_state()  # noqa: NPY002
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.random.seed(torch.initial_seed() % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+
+METHODS: dict[str, Method] = {
+    "photo": Method(_photo, per_filter=False),
+    "LayerActivation": Method(_activation, "map"),
+    "FeatureMapInversion": Method(_feature_map_inversion),
+    "CodeInversion": Method(_code_inversion, per_filter=False),
+    "NeuronGradient": Method(_neuron(NeuronGradient), "attribution"),
+    "NeuronGuidedBackprop": Method(_neuron(NeuronGuidedBackprop), "attribution"),
+    "NeuronDeconvolution": Method(_neuron(NeuronDeconvolution), "attribution"),
+    "NeuronIntegratedGradients": Method(
+        _neuron(NeuronIntegratedGradients, internal_batch_size=8), "attribution"
+    ),
+    "Lucent" if find_spec("lucent") else "ActivationMaximization": Method(_maximisation),
+    "DeepDream": Method(_dream),
+}

@@ -1,0 +1,72 @@
+"""An explanation as one picture: a row a filter, where it fires, what it sees, what excites it."""
+
+from PIL import Image
+
+from captum_featinv.display import contact_sheet, to_image, to_picture
+from captum_featinv.heatmap import over_photo
+from captum_featinv.report import FilterRecord
+from captum_featinv.studies.explanation import Explanation
+
+_CELL = 160
+
+
+def explanation_sheet(found: Explanation) -> Image.Image:
+    """The picture of an explanation. The first row is the prediction, then comes a row a filter."""
+    rows = [
+        [over_photo(found.attribution.sum(0), found.photo), to_image(found.photo[0], mean=None)]
+    ]
+    labels = ["prediction"]
+    captions = [["what speaks for it", _prediction(found)]]
+    normalization = found.normalization
+    textures = to_image(found.textures[0], normalization.mean, normalization.std)
+    for number, (k, record) in enumerate(zip(found.filters, found.report, strict=True)):
+        natural = found.exemplars.get(k, [])
+        rows.append(
+            [
+                over_photo(found.code[k], found.photo),
+                textures[number],
+                *(to_image(e.patch, mean=None) for e in natural),
+            ]
+        )
+        labels.append(
+            f"filter {k}\n{_percent(found.attribution_share(k))} of attribution\n"
+            f"{_percent(found.energy_share(k))} of energy"
+        )
+        fires = float((found.code[k] > 0).float().mean())
+        captions.append(
+            [f"fires on {_percent(fires)}", _caption(record), *(_short(e.photo) for e in natural)]
+        )
+    columns = ["where (bright: most)", "what: its texture"]
+    if any(found.exemplars.values()):
+        columns.append("excites it most")
+    edge = max(_CELL, *found.photo.shape[-2:])
+    pictures = [[_at_size(to_picture(image), edge) for image in row] for row in rows]
+    title = f"{found.description}, layer {found.layer}, {found.method}"
+    return contact_sheet(pictures, labels, columns, captions, title=title, cell=_CELL)
+
+
+def _prediction(found: Explanation) -> str:
+    return f"{found.category}: {_percent(found.probability)}"
+
+
+def _caption(record: FilterRecord) -> str:
+    if record.silent:
+        return "never fires"
+    return f"share {_percent(record.share)}, rank {record.rank}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if abs(share) >= 0.095 else f"{share:.1%}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 22 else f"{name[:10]}...{name[-9:]}"
+
+
+def _at_size(picture: Image.Image, edge: int) -> Image.Image:
+    """Enlarged to a long edge, so that a patch of few pixels can be seen."""
+    factor = edge / max(picture.size)
+    if factor <= 1:
+        return picture
+    size = round(picture.width * factor), round(picture.height * factor)
+    return picture.resize(size, Image.Resampling.BICUBIC)
