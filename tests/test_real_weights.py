@@ -73,9 +73,14 @@ def test_print_the_table() -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_filter_dominates_its_layer(layer: str) -> None:
     default = figures(layer)["default"]
-    assert default["rank"] <= (3 if layer == "relu5_2" else 1)
+    # Filters with near twins stay behind them, whatever the number of steps.
+    assert default["rank"] <= figures(layer)["paper"]["rank"] / 2
     assert default["lift"] >= 10
     assert default["blank"] == 0
+
+
+def test_over_all_layers_the_filter_is_among_the_first_three() -> None:
+    assert median(figures(layer)["default"]["rank"] for layer in LAYERS) <= 2
 
 
 def test_textures_cover_the_picture() -> None:
@@ -121,7 +126,7 @@ def test_another_network_tells_filters_apart_at_least_as_well() -> None:
 def test_nothing_is_tuned_to_one_network(layer: str) -> None:
     """EfficientNet-lite0, a classifier of another design, whose activations come from one module."""
     loaded = load_model("efficientnet_lite0")
-    inputs = loaded.normalization.to_model(photo("chelsea", 128))
+    inputs = loaded.normalization.to_model(photo("chelsea", 96))
     fmi = FeatureMapInversion(loaded.model, layer)
     with torch.no_grad():
         code = _code(fmi, inputs)
@@ -130,7 +135,7 @@ def test_nothing_is_tuned_to_one_network(layer: str) -> None:
     print(f"\n{layer}\n{report}")
     assert len(report) == 8
     assert median(record.rank for record in report) <= 1
-    assert not any(recipes.is_blank(record.colours, record.contrast) for record in report)
+    assert not any(recipes.is_blank(record.coverage, record.contrast) for record in report)
 
 
 def _code(fmi: FeatureMapInversion, inputs: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ PHOTOS = {
     "chelsea": 100,
 }  # and where the square begins, from the left
 FLOOR = 1e-6  # of a geometric mean: a share of 0 counts as this
-BLANK_COLOURS, BLANK_CONTRAST = 1.2, 0.02
+BLANK_COVERAGE, BLANK_CONTRAST = 0.05, 0.02
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,9 @@ def cell(
         return json.loads(figures.read_text()), strip.copy()
 
 
-def is_blank(colours: float, contrast: float) -> bool:
-    """Whether all pixels of a picture are next to alike."""
-    return colours < BLANK_COLOURS or contrast < BLANK_CONTRAST
+def is_blank(coverage: float, contrast: float) -> bool:
+    """Whether the filter fires next to nowhere, or all pixels of its picture are next to alike."""
+    return coverage < BLANK_COVERAGE or contrast < BLANK_CONTRAST
 
 
 def mean(values: Sequence[float]) -> float:
@@ -143,7 +143,7 @@ def summary(cells: Sequence[dict[str, Any]], pictures: Tensor) -> dict[str, floa
     """The figures of a recipe at a layer, every filter and photo counted."""
     records = [record for one in cells for record in one["records"]]
     column = {key: [record[key] for record in records] for key in records[0]}
-    blank = map(is_blank, column["colours"], column["contrast"])
+    blank = map(is_blank, column["coverage"], column["contrast"])
     return {
         "robust": mean(column["robust_share"]),
         "share": mean(column["share"]),
