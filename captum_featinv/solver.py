@@ -12,7 +12,7 @@ from tqdm import tqdm
 from captum_featinv.activations import Activations
 from captum_featinv.arguments import rows_of
 from captum_featinv.codes import channel_dim_of
-from captum_featinv.errors import ArgumentError, FeatInvWarning
+from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
 from captum_featinv.normalization import Normalization
 from captum_featinv.numerics import PLAIN, Numerics
 from captum_featinv.recipe import Images, Phase, Recipe
@@ -21,6 +21,9 @@ from captum_featinv.targets import Targets, chunks_of
 
 # Images in one forward where the caller names no number: enough for a GPU, 2 GB in a VGG at 224 px.
 _ROWS_AT_ONCE = 8
+
+# What autograd says where a layer does not depend on the images, or is cut off from them.
+_NO_GRADIENT = ("not have been used in the graph", "does not require grad")
 
 # A run has diverged where its error grew to this many times that of the start image.
 _DIVERGED = 1.5
@@ -208,6 +211,14 @@ class _Batch:
                 advance()
         except KeyboardInterrupt:
             return True
+        except RuntimeError as error:
+            if any(words in str(error) for words in _NO_GRADIENT):
+                raise LayerError(
+                    f"no gradient comes from layer {', '.join(solver.layers)} to the images: what it "
+                    "puts out does not depend on them (a table of positions, perhaps), or the model cuts "
+                    "gradients off (detach, no_grad, integers); choose another layer"
+                ) from error
+            raise
         return False
 
     def _losses(self, images: Images, phase: Phase) -> Tensor:

@@ -1,0 +1,180 @@
+"""Every model that torchvision has: three of its layers each, or a sentence on why not."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models import list_models
+
+from captum_featinv import FeatureMapInversion
+from captum_featinv.errors import LayerError
+from captum_featinv.models import load_model
+
+VIDEO, DETECTION = list_models(models.video), list_models(models.detection)
+# Optical flow takes pairs of images, each of at least 128 px, and reuses its encoder for both.
+FLOW = list_models(models.optical_flow)
+SIZES = (32, 64, 96, 128, 224)
+CLIPS = ((8, 32), (8, 64), (16, 64), (16, 224))
+
+# One of each family: the smallest.
+FAMILIES = [
+    "alexnet", "vgg11_bn", "resnet18", "squeezenet1_1", "googlenet", "inception_v3", "densenet121",
+    "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny",
+    "mnasnet0_5", "shufflenet_v2_x0_5", "regnet_x_400mf", "resnext50_32x4d", "swin_t", "swin_v2_t",
+    "lraspp_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "quantized_mobilenet_v2",
+    "r3d_18",
+]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::captum_featinv.errors.FeatInvWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch.ao"),
+]
+
+
+def runnable(name: str) -> tuple[Callable[..., object], nn.Module, Tensor]:
+    """What to call, the model, and the smallest image that it takes."""
+    model = load_model(name, "random").model
+    called = model.backbone if name in DETECTION else model
+    sizes = [(frames, s, s) for frames, s in CLIPS] if name in VIDEO else [(s, s) for s in SIZES]
+    if name in FLOW:
+        sizes = [(128, 128)]
+    for size in sizes:
+        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+        try:
+            with torch.no_grad():
+                called(image, *([image] if name in FLOW else []))
+        except Exception:  # whatever a model says to a size that it cannot take
+            if size is sizes[-1]:
+                raise
+        else:
+            return called, model, image
+    raise AssertionError
+
+
+def outputs_of(
+    called: Callable[..., object], model: nn.Module, *inputs: Tensor
+) -> dict[str, Tensor]:
+    """What every module put out in its last call, if one tensor, in the order of these calls."""
+    found: dict[str, Tensor] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            found.pop(name, None)
+            if isinstance(output, Tensor):
+                found[name] = output
+
+        return hook
+
+    handles = [m.register_forward_hook(note(name)) for name, m in model.named_modules() if name]
+    with torch.no_grad():
+        called(*inputs)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def three_of(names: list[str]) -> list[str]:
+    """An early, a middle and a late one."""
+    return [names[len(names) // 8], names[len(names) // 2], names[-1 - len(names) // 8]]
+
+
+def strongest(code: Tensor, image: Tensor) -> int:
+    """The filter that fires most, wherever the code keeps its channels."""
+    first = code.shape[-1] == code.shape[-2] or code.dim() != image.dim()
+    channels = code if first else code.movedim(-1, 1)
+    return int(channels[0].flatten(1).clamp(min=0).sum(1).argmax())
+
+
+def texture(
+    called: Callable[..., object], module: nn.Module, image: Tensor, channel: int, *more: Tensor
+) -> Tensor:
+    fmi = FeatureMapInversion(called, module, mean=0.5, std=0.25)
+    shown = (image - 0.5) / 0.25
+    found: Tensor = fmi.attribute(shown, [channel], None, more or None, n_steps=2)
+    return found
+
+
+def check(name: str) -> list[str]:
+    """Invert at three layers with feature maps: their names."""
+    called, model, image = runnable(name)
+    more = [image] if name in FLOW else []
+    codes = outputs_of(called, model, image, *more)
+    others = outputs_of(called, model, image.flip(-1), *more)
+    # Feature maps have the image's dimensions and are coarser grids over it.
+    maps = {
+        layer: code
+        for layer, code in codes.items()
+        if code.dim() == image.dim()
+        and not torch.equal(code, others[layer])
+        and code.is_floating_point()
+        and len(code) == 1
+        and code.shape[1] > 1
+    }
+    modules = dict(model.named_modules())
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    layers = three_of(list(maps))
+    for layer in layers:
+        found = texture(called, modules[layer], image, strongest(maps[layer], image), *more)
+        assert found.shape == (1, 1, *image.shape[1:]), layer
+        assert bool(torch.isfinite(found).all()), layer
+    after = model.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(p.grad is None for p in model.parameters())
+    return layers
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_shows_its_filters(name: str) -> None:
+    assert len(check(name)) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(list_models()) - set(FAMILIES)))
+def test_every_model_shows_its_filters(name: str) -> None:
+    print(f"\n{name}: {', '.join(check(name))}")
+
+
+@pytest.mark.parametrize(
+    "layer", ["encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_0.mlp"]
+)
+def test_a_transformers_tokens_are_no_feature_maps(layer: str) -> None:
+    model = load_model("vit_b_32", "random").model
+    with pytest.raises(LayerError, match=r"no feature maps.*tokens.*choose a layer"):
+        FeatureMapInversion(model, layer).attribute(torch.rand(1, 3, 224, 224), 0, n_steps=2)
+
+
+def test_a_head_that_does_not_run_says_so() -> None:
+    model = load_model("googlenet", "random").model
+    with pytest.raises(LayerError, match=r"did not run.*auxiliary heads are skipped"):
+        FeatureMapInversion(model, "aux1.conv").attribute(torch.rand(1, 3, 64, 64), 0, n_steps=2)
+
+
+def test_a_layer_with_several_outputs_says_so() -> None:
+    model = load_model("lraspp_mobilenet_v3_large", "random").model
+    with pytest.raises(LayerError, match=re.escape("choose a layer inside it")):
+        FeatureMapInversion(model, "backbone").attribute(torch.rand(1, 3, 32, 32), 0, n_steps=2)
+
+
+def test_a_layer_that_does_not_see_the_image_says_so() -> None:
+    model = load_model("swin_v2_t", "random").model
+    with pytest.raises(LayerError, match=r"no gradient.*does not depend on them.*choose another"):
+        FeatureMapInversion(model, "features.1.0.attn.cpb_mlp").attribute(
+            torch.rand(1, 3, 64, 64), 0, n_steps=2
+        )
+
+
+def test_a_layer_without_gradients_says_so() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.relu = nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.relu(x.detach())
+
+    with pytest.raises(LayerError, match="the model cuts gradients off"):
+        FeatureMapInversion(Cut().eval(), "relu").attribute(torch.rand(1, 3, 8, 8), 0, n_steps=2)
