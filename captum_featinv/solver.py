@@ -215,8 +215,8 @@ class _Batch:
             if any(words in str(error) for words in _NO_GRADIENT):
                 raise LayerError(
                     f"no gradient comes from layer {', '.join(solver.layers)} to the images: what it "
-                    "puts out does not depend on them (a table of positions, perhaps), or the model cuts "
-                    "gradients off (detach, no_grad, integers); choose another layer"
+                    "puts out does not depend on them (a table of positions, perhaps), or the model "
+                    "cuts gradients off (detach, no_grad, integers); choose another layer"
                 ) from error
             raise
         return False
