@@ -109,7 +109,7 @@ def _initialised(name: str) -> nn.Module:
             return checkpoints.efficientnet_lite0_untrained()
         extra: dict[str, Any] = {"weights_backbone": None} if _has_backbone(name) else {}
         # These two draw a slow truncated normal otherwise.
-        if name in ("googlenet", "inception_v3"):
+        if name.removeprefix("quantized_") in ("googlenet", "inception_v3"):
             extra["init_weights"] = True
         model: nn.Module = torchvision.models.get_model(name, weights=None, **extra)
     return model

@@ -10,13 +10,14 @@ from torchvision import models
 from torchvision.models import list_models
 
 from captum_featinv import FeatureMapInversion
+from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import LayerError
 from captum_featinv.models import load_model
 
 VIDEO, DETECTION = list_models(models.video), list_models(models.detection)
 # Optical flow takes pairs of images, each of at least 128 px, and reuses its encoder for both.
 FLOW = list_models(models.optical_flow)
-SIZES = (32, 64, 96, 128, 224)
+SIZES = (32, 64, 96, 128, 224, 300)
 CLIPS = ((8, 32), (8, 64), (16, 64), (16, 224))
 
 # One of each family: the smallest.
@@ -83,8 +84,7 @@ def three_of(names: list[str]) -> list[str]:
 
 def strongest(code: Tensor, image: Tensor) -> int:
     """The filter that fires most, wherever the code keeps its channels."""
-    first = code.shape[-1] == code.shape[-2] or code.dim() != image.dim()
-    channels = code if first else code.movedim(-1, 1)
+    channels = code.movedim(channel_dim_of(code, image, "layer"), 1)
     return int(channels[0].flatten(1).clamp(min=0).sum(1).argmax())
 
 
@@ -115,7 +115,8 @@ def check(name: str) -> list[str]:
     }
     modules = dict(model.named_modules())
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    layers = three_of(list(maps))
+    # What RAFT computes from flow it has found so far is cut off from the images.
+    layers = three_of([layer for layer in maps if name not in FLOW or "encoder" in layer[:16]])
     for layer in layers:
         found = texture(called, modules[layer], image, strongest(maps[layer], image), *more)
         assert found.shape == (1, 1, *image.shape[1:]), layer

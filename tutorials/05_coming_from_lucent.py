@@ -1,0 +1,113 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Coming from Lucent
+#
+# Notebooks written for Lucent go on working after one changed line, and get an objective that Lucent does not have: the
+# texture of a filter. Lucent itself need not be installed.
+
+# %%
+import warnings
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # bars, without widgets
+
+import matplotlib.pyplot as plt
+import skimage.data
+from PIL import Image
+
+# from lucent.optvis import objectives, param, render, transform
+from captum_featinv import FeatureMapInversion, objectives, param, render
+from captum_featinv.models import load_model
+from captum_featinv.photos import from_picture
+
+# %config InlineBackend.figure_formats = ["jpeg"]
+
+loaded = load_model("vgg16", weights="hed", pooling="average")
+model = loaded.model
+quiet = {"show_image": False, "progress": False}
+
+
+def show(pictures, titles):
+    """(H, W, 3) arrays in a row."""
+    _, axes = plt.subplots(1, len(pictures), figsize=(3 * len(pictures), 3.3))
+    for axis, picture, title in zip(axes, pictures, titles, strict=True):
+        axis.imshow(picture)
+        axis.set_title(title, fontsize=10)
+        axis.axis("off")
+    plt.show()
+
+
+# %% [markdown]
+# ## 1. What you know
+#
+# Objectives by name or by call, Lucent's parameterizations, its signature and its return value: a list with one array
+# (batch, H, W, 3) for each of the thresholds. Underscored names are understood, and dotted ones. The forward stops at the
+# layer, so low layers are several times faster.
+
+# %%
+lines = render.render_vis(
+    model,
+    "features_13:30",
+    lambda: param.image(96, fft=True, decorrelate=True),
+    thresholds=(60,),
+    **quiet,
+)
+both = objectives.channel("features.13", 30) + 0.5 * objectives.channel("features.13", 69)
+mixed = render.render_vis(model, both, lambda: param.image(96), thresholds=(60,), **quiet)
+show([lines[-1][0], mixed[-1][0]], ["channel 30", "channel 30 and half of 69"])
+
+# %% [markdown]
+# ## 2. What is new: feature maps of a photo
+#
+# `feature_map_ref` asks for images in which one filter has all the activation that the layer has in a photo. The photo is
+# row 0 of the batch (`with_reference`), so whatever transforms distort the images distorts it as well.
+
+# %%
+photo = from_picture(Image.fromarray(skimage.data.astronaut()), long_edge=96)
+filters = [30, 69]
+texture = objectives.feature_map_ref("features_13", filters)
+with_photo = param.with_reference(lambda: param.image(96, batch=2), photo)
+found = render.render_vis(model, texture, with_photo, thresholds=(60,), **quiet)
+show(found[-1], ["photo", *(f"filter {k}" for k in filters)])
+
+# %% [markdown]
+# Maximising a channel shows what excites it most; inverting its feature map shows what it has to do with *this* photo, and asks
+# all other filters to be silent. The same objective works in Lucent's own `render_vis`, and Lucent's objectives work here, also
+# in one sum with ours.
+
+# %% [markdown]
+# ## 3. What comes back
+#
+# `return_result=True` gives the losses and the final tensor with the pictures.
+
+# %%
+result = render.render_vis(
+    model, both, lambda: param.image(64), thresholds=(20,), return_result=True, **quiet
+)
+print(f"loss {result.losses[0]:.2f} -> {result.losses[-1]:.2f}")
+print("final image:", tuple(result.image.shape))
+
+# %% [markdown]
+# ## 4. The shortest way
+#
+# `FeatureMapInversion` does the same with a recipe that needs no tuning, and measures what came out.
+
+# %%
+inputs = loaded.normalization.to_model(photo)
+fmi = FeatureMapInversion(model, "features_13")
+textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=45)
+show(list(fmi.to_image(textures[0])), [f"filter {k}" for k in filters])
+print(fmi.report(textures, inputs, filters))
+
+# %% [markdown]
+# All differences from Lucent, with reasons, stand in the README. Next: [is it true?](06_is_it_true.ipynb).
