@@ -33,6 +33,7 @@ from captum_featinv.studies.claims.figures import figures
 from captum_featinv.studies.claims.measure import measure_claims
 from captum_featinv.studies.claims.table import as_text
 
+# %matplotlib inline
 # %config InlineBackend.figure_formats = ["jpeg"]
 
 # %% [markdown]
@@ -54,7 +55,7 @@ loaded = load_model("vgg16", weights="hed", pooling="average")
 pictures = [skimage.data.astronaut(), skimage.data.coffee()]
 photos = torch.cat([from_picture(central_square(Image.fromarray(p)), 64) for p in pictures])
 layers = ["features.3", "features.13", "features.20"]
-claims = measure_claims(loaded, photos, layers, filters=4, recipe=Recipe.default(n_steps=30))
+claims = measure_claims(loaded, photos, layers, filters=4, recipe=Recipe.default(n_steps=20))
 print(as_text(claims))
 
 # %% [markdown]
@@ -74,7 +75,7 @@ for figure in figures(claims).values():
 
 # %%
 random = load_model("vgg16", weights="random", pooling="average")
-print(as_text(measure_claims(random, photos, layers, filters=4, recipe=Recipe.default(n_steps=30))))
+print(as_text(measure_claims(random, photos, layers, filters=4, recipe=Recipe.default(n_steps=20))))
 
 # %% [markdown]
 # ## 3. What no picture shows
