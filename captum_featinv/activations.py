@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from captum_featinv.errors import ForwardError, LayerError
+from captum_featinv.errors import FeatInvError, ForwardError, LayerError
+
+_NOT_OF_INPUTS = (FeatInvError, NotImplementedError, RecursionError, torch.cuda.OutOfMemoryError)
+_OF_INPUTS = (ValueError, TypeError, AssertionError)
 
 
 class _AllReached(Exception):  # noqa: N818 - a signal, not an error; DataParallel re-raises it by type
@@ -110,16 +113,15 @@ class Activations:
     def _rehearse(self, inputs: tuple[Any, ...]) -> None:
         try:
             self._model(*inputs)
-        except torch.cuda.OutOfMemoryError:
+        except _NOT_OF_INPUTS:
             raise
         except RuntimeError as error:
-            if isinstance(error, NotImplementedError | RecursionError):
-                raise
-            shapes = ", ".join(str(tuple(i.shape)) for i in inputs if isinstance(i, Tensor))
-            raise ForwardError(
-                f"the model failed on inputs of shape {shapes}: {error}. Does it take images of "
-                "this size, number of channels and dtype? A photo that is too small can be enlarged"
-            ) from error
+            where, advice = _advice(inputs)
+            raise ForwardError(f"{where}: {error}. {advice}") from error
+        except _OF_INPUTS as error:  # perhaps about something else, so it keeps its type
+            if hasattr(error, "add_note"):  # Python 3.11
+                error.add_note(". ".join(_advice(inputs)))
+            raise
         self._require_outputs()
         last_calls: Counter[str] = Counter()
         for (name, _), calls in self._calls.items():
@@ -176,6 +178,16 @@ class Activations:
         by_index = {device.index: output for device, output in outputs.items()}
         ordered = [by_index[index] for index in self._device_ids if index in by_index]
         return torch.cat([output.to(ordered[0].device) for output in ordered])
+
+
+def _advice(inputs: tuple[Any, ...]) -> tuple[str, str]:
+    """What failed, and what to try."""
+    shapes = ", ".join(str(tuple(i.shape)) for i in inputs if isinstance(i, Tensor))
+    return f"the model failed on inputs of shape {shapes}", (
+        "Does it take images of this size, number of channels and dtype? A photo that is too small "
+        "can be enlarged, clips are (N, C, T, H, W), and whatever else the model takes goes into "
+        "additional_forward_args"
+    )
 
 
 def _version_of(output: Tensor) -> float:

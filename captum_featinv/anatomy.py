@@ -30,7 +30,12 @@ class LayerAnatomy:
 
 
 def anatomy(
-    model: nn.Module, *, channels: int = 3, height: int = 768, width: int = 32
+    model: nn.Module,
+    *,
+    channels: int = 3,
+    height: int = 768,
+    width: int = 32,
+    frames: int | None = None,
 ) -> list[LayerAnatomy]:
     """What each layer is, in order of registration; layers that never run are left out.
 
@@ -43,17 +48,22 @@ def anatomy(
         channels: of the images it takes.
         height: of the images to run it on; a field higher than this less 100 counts as the whole image.
         width: likewise, as small as the model takes.
+        frames: of the clips, for a model that takes clips (N, C, T, H, W); None for images.
+
+    Raises:
+        LayerError: no layer puts out a tensor.
     """
     weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
-    image = torch.zeros(1, channels, height, width).to(weight)
+    size = (height, width) if frames is None else (frames, height, width)
+    image = torch.zeros(1, channels, *size).to(weight)
     names = running_layers(model, image)
     layers = list_layers(model)
     probes = {name: _Probe() for name in names}
     with torch.no_grad(), Activations(model, {name: layers[name] for name in names}) as activations:
         for line in range(height // 2, height // 2 + _SPAN + 1):
-            spoiled = image.repeat(2, 1, 1, 1)
-            spoiled[0, :, :line] = torch.nan
-            spoiled[1, :, line:] = torch.nan
+            spoiled = torch.cat([image, image])
+            spoiled[0, ..., :line, :] = torch.nan
+            spoiled[1, ..., line:, :] = torch.nan
             activations.run(spoiled)
             for name in names:
                 probes[name].add(activations(name), image, name)
@@ -100,8 +110,8 @@ class _Probe:
         if code.dim() != image.dim():
             return
         code = code.movedim(channel_dim_of(code, image, name), 1)
-        self._channels, self._rows = code.shape[1:3]
-        upper, lower = code.isnan().any(1).any(-1)
+        self._channels, self._rows = code.shape[1], code.shape[-2]
+        upper, lower = code.isnan().movedim(-2, 1).flatten(2).any(2)
         self._above.append(int(upper.sum()))
         self._cut.append(int((upper & lower).sum()))
         self._whole = self._whole or bool(upper.all() | lower.all())

@@ -23,6 +23,7 @@ def to_image(
     std: Statistic = IMAGENET_STD,
     *,
     stretch: bool = False,
+    positions: int = 2,
 ) -> npt.NDArray[np.float32]:
     """Model inputs as what `visualize_image_attr_multiple` and matplotlib take.
 
@@ -32,24 +33,29 @@ def to_image(
         std: likewise.
         stretch: map the smallest value of all to 0 and the largest to 1, for inputs without a
             displayable range; otherwise values are clipped to [0, 1].
+        positions: how many dimensions follow the channels: 2 for images, 3 for clips
+            (..., C, T, H, W), 1 for signals.
 
     Returns:
-        float32 in [0, 1], (..., H, W, C).
+        float32 in [0, 1], (..., H, W, C); of clips (..., T, H, W, C), a picture a frame.
 
     Example:
         >>> import torch
         >>> to_image(torch.zeros(2, 3, 4, 5)).shape
         (2, 4, 5, 3)
     """
-    if inputs.dim() < 3:
-        raise ArgumentError(f"inputs have shape {tuple(inputs.shape)}, expected (..., C, H, W)")
-    flat = inputs.detach().reshape(-1, *inputs.shape[-3:])
+    if positions < 1 or inputs.dim() <= positions:
+        raise ArgumentError(
+            f"inputs have shape {tuple(inputs.shape)}, expected (..., C, H, W), or another number of "
+            f"positions than positions={positions} after the channels"
+        )
+    flat = inputs.detach().reshape(-1, *inputs.shape[-positions - 1 :])
     shown = Normalization(mean, std).to_display(flat.to("cpu", torch.float32))
     if stretch:
         low, high = shown.min(), shown.max()
         shown = (shown - low) / (high - low).clamp(min=torch.finfo(shown.dtype).tiny)
     array: npt.NDArray[np.float32] = shown.clamp(0, 1).reshape(inputs.shape).numpy()
-    return np.moveaxis(array, -3, -1)
+    return np.moveaxis(array, -positions - 1, -1)
 
 
 def to_picture(image: npt.NDArray[np.float32]) -> Image.Image:

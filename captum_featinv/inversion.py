@@ -152,16 +152,18 @@ class CodeInversion(NeuronAttribution):
         """False: the result is an image, not an attribution of a sum."""
         return False
 
-    def to_image(self, attributions: Tensor, *, stretch: bool = False) -> Any:
+    def to_image(self, attributions: Tensor, *, stretch: bool = False, positions: int = 2) -> Any:
         """(..., C, H, W) in the model's input space as an array (..., H, W, C) in [0, 1].
 
-        This is what `captum.attr.visualization` takes; see `captum_featinv.display.to_image`.
+        Clips (..., C, T, H, W) take `positions=3` and become (..., T, H, W, C). The array is what
+        `captum.attr.visualization` takes; see `captum_featinv.display.to_image`.
         """
         return to_image(
             attributions,
             self.normalization.mean,
             self.normalization.std,
             stretch=stretch or not self.normalization.bounded,
+            positions=positions,
         )
 
     def _find(self, layer: Layer | Sequence[Layer]) -> list[tuple[str, nn.Module]]:

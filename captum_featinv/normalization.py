@@ -36,6 +36,20 @@ class Normalization:
     mean: Statistic | None = IMAGENET_MEAN
     std: Statistic = IMAGENET_STD
 
+    def __post_init__(self) -> None:
+        for name, statistic in (("mean", self.mean), ("std", self.std)):
+            # One a row is what `fitted_to` makes, and needs no look at a device.
+            if statistic is None or (isinstance(statistic, Tensor) and statistic.dim() > 1):
+                continue
+            values = torch.as_tensor(statistic)
+            if not bool(torch.isfinite(values).all()) or (
+                name == "std" and bool((values <= 0).any())
+            ):
+                raise ArgumentError(
+                    f"{name}={statistic} is not {'positive and ' * (name == 'std')}finite; pass the "
+                    "mean and std with which the inputs were normalised, e.g. mean=0.5, std=0.25"
+                )
+
     @property
     def bounded(self) -> bool:
         """Whether the model's inputs have a displayable range."""
@@ -72,9 +86,11 @@ def _broadcast(statistic: Statistic, image: Tensor) -> Tensor:
     if values.dim() == image.dim():
         return values
     if values.numel() not in (1, image.shape[1]):
+        unbatched = image.dim() == 3 and len(image) == values.numel()
         raise ArgumentError(
             f"mean and std have {values.numel()} values but the images have {image.shape[1]} "
             "channels; pass one value a channel, one for all (mean=0.5, std=0.25), or mean=None if "
             "the inputs have no displayable range"
+            + ("; or is this one image? photo[None] adds the batch dimension" if unbatched else "")
         )
     return values.reshape(-1, *[1] * (image.dim() - 2))

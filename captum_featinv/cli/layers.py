@@ -2,12 +2,24 @@
 
 import argparse
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from torchvision.models import detection, list_models, optical_flow
 
 from captum_featinv.anatomy import LayerAnatomy, anatomy
+from captum_featinv.errors import LayerError
 from captum_featinv.models import load_model
 
-# Height and width of the images on which to look at a model, small ones first.
-_PROBED = ((768, 32), (768, 96), (224, 224))
+# Images on which to look at a model, small ones first; clips for a model that takes no image.
+_PROBED: tuple[dict[str, Any], ...] = (
+    {"height": 768, "width": 32},
+    {"height": 768, "width": 96},
+    {"height": 224, "width": 224},
+    {"height": 300, "width": 300},
+    {"height": 768, "width": 32, "frames": 2},
+    {"height": 224, "width": 224, "frames": 16},
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +41,20 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _anatomy(name: str) -> list[LayerAnatomy]:
-    """Of a model, on the smallest of some images that it takes."""
-    model = load_model(name, "random").model
-    *smaller, largest = _PROBED
-    for height, width in smaller:
+    """Of a model, or of the part that sees the image, on the smallest of some that it takes."""
+    model, part = load_model(name, "random").model, _seeing(name)
+    for images in _PROBED:
         with suppress(Exception):  # whatever a model says to a size that it cannot take
-            return anatomy(model, height=height, width=width)
-    return anatomy(model, height=largest[0], width=largest[1])
+            layers = anatomy(model.get_submodule(part), **images)
+            return [replace(layer, name=f"{part}.{layer.name}".strip(".")) for layer in layers]
+    raise LayerError(
+        f"{name} takes neither images nor clips alone, so its layers cannot be measured; "
+        "captum_featinv.layers.list_layers(model) names them"
+    )
+
+
+def _seeing(name: str) -> str:
+    """What sees the image: detection models resize it first, optical flow takes two."""
+    if name in list_models(detection):
+        return "backbone"
+    return "feature_encoder" if name in list_models(optical_flow) else ""

@@ -25,7 +25,8 @@ def effective_colours(images: Tensor) -> Tensor:
         >>> round(effective_colours(half).item(), 4)
         2.0
     """
-    levels = (images.clamp(0, 1) * 255).round().long().flatten(2) * _LEVELS // 256
+    levels = (images.clamp(0, 1) * 255).round().long() * _LEVELS // 256
+    levels = levels.reshape(*images.shape[:2], -1)  # without positions there is one
     counts = [torch.unique(row, dim=1, return_counts=True)[1].double() for row in levels]
     return torch.stack([torch.special.entr(c / c.sum()).sum().exp() for c in counts]).to(images)
 
