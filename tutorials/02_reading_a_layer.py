@@ -110,7 +110,7 @@ answers = LayerActivation(loaded.model, loaded.model.features[13]).attribute(sho
 squares = answers.flatten(2).square().sum(2)
 shares = (squares / squares.sum(1, keepdim=True))[:, filters]
 figure, axis = plt.subplots(figsize=(5.4, 4.6))
-drawn = axis.imshow(shares.sqrt(), cmap="magma", vmin=0)
+drawn = axis.imshow(shares.sqrt().numpy(), cmap="magma", vmin=0)
 axis.set_xticks(range(12), filters, rotation=90)
 axis.set_yticks(range(12), filters)
 axis.set_xlabel("filter")
