@@ -1,18 +1,13 @@
-"""Captum's ways of passing things: tuples, baselines, extra forward arguments, selectors."""
+"""Captum's ways of passing things: tuples, baselines, extra forward arguments."""
 
-import operator
-from collections.abc import Sequence
 from typing import Any
 from warnings import warn
 
 import torch
 from torch import Tensor
 
-from captum_featinv.errors import ArgumentError, ArgumentTypeError, FeatInvWarning, FilterError
+from captum_featinv.errors import ArgumentError, ArgumentTypeError, FeatInvWarning
 from captum_featinv.normalization import Normalization
-
-Index = int | tuple[int | slice, ...]
-Selector = Index | Sequence[Index] | None
 
 # How far beyond the displayable range, in parts of it, an input may lie without a warning.
 _SLACK = 0.1
@@ -111,51 +106,6 @@ def rows_of(argument: Any, examples: Tensor, batch: int) -> Any:
     if isinstance(argument, Tensor) and argument.dim() > 0 and len(argument) == batch:
         return argument.detach()[examples.to(argument.device)]
     return argument
-
-
-def indices_of(selector: Selector, channels: int, layer: str) -> list[Index]:
-    """The filters that a `neuron_selector` names, in its order, none of them out of range.
-
-    Raises:
-        FilterError: the layer has no such filter.
-        ArgumentError: an empty list.
-        ArgumentTypeError: neither int, tuple, list of these nor None.
-    """
-    if selector is None:
-        return list(range(channels))
-    if not isinstance(selector, list):
-        return [_index(selector, channels, layer)]
-    if not selector:
-        raise ArgumentError(
-            "neuron_selector is an empty list; name at least one filter, or pass None for all "
-            f"{channels} filters of layer {layer!r}"
-        )
-    return [_index(index, channels, layer) for index in selector]
-
-
-def _index(index: Any, channels: int, layer: str) -> Index:
-    if isinstance(index, tuple) and index:
-        return (_channel(index[0], channels, layer), *index[1:])
-    return _channel(index, channels, layer)
-
-
-def _channel(channel: Any, channels: int, layer: str) -> int:
-    try:
-        # operator.index takes numpy's and torch's integers, and would take True for filter 1.
-        plain: Any = None if isinstance(channel, bool) else channel
-        number = operator.index(plain)
-    except TypeError:
-        raise ArgumentTypeError(
-            "neuron_selector must be an int (a filter), a tuple that starts with one (Captum's index "
-            "of channel and positions), a list of these or None (every filter) but found: "
-            f"{type(channel)}; several filters are a list, such as list(range(5))"
-        ) from None
-    if not -channels <= number < channels:
-        raise FilterError(
-            f"index {number} is out of bounds for dimension 1 with size {channels}: layer {layer!r} "
-            f"has filters 0 to {channels - 1}"
-        )
-    return number % channels
 
 
 def like_inputs(inputs: Any, images: tuple[Tensor, ...]) -> Any:

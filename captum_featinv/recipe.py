@@ -87,7 +87,7 @@ class Recipe:
             pictures are always judged in its own precision.
     """
 
-    n_steps: int = 45
+    n_steps: int = 40
     optimizer: Callable[[list[Tensor]], Optimizer] = partial(Adam, lr=0.15)
     schedule: Callable[[Optimizer, int], LRScheduler] | None = rise_and_fall
     pixels: Callable[[Tensor, Tensor], Parameterization] = clamped_pixels

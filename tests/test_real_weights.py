@@ -10,12 +10,12 @@ from PIL import Image
 from torch import Tensor
 
 from captum_featinv import FeatureMapInversion, Recipe
+from captum_featinv.codes import live_filters
 from captum_featinv.denoise import total_variation_denoise
 from captum_featinv.errors import FeatInvWarning
 from captum_featinv.models import load_model
 from captum_featinv.normalization import Normalization
 from captum_featinv.report import Report
-from captum_featinv.studies.sheet import live_filters
 from tests.benchmarks import recipes
 from tests.benchmarks.recipes import LAYERS, Setting, photo, split, summary
 

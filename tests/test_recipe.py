@@ -114,7 +114,7 @@ def test_a_filter_that_is_silent_at_the_start_is_woken() -> None:
         FeatureMapInversion(network, "1", recipe=asleep).attribute(photo, 0)
     fmi = FeatureMapInversion(network, "1", recipe=awake)
     (record,) = fmi.report(fmi.attribute(photo, 0), photo, 0)
-    assert record.coverage > 0.3
+    assert record.coverage > 0.5 * (network(photo) > 0).float().mean()
     assert record.attained > 0.8
 
 

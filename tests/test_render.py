@@ -465,9 +465,9 @@ class TestOurs:
 def test_our_objective_in_lucents_renderer_lifts_the_filter(lucent: SimpleNamespace) -> None:
     import skimage.data
 
+    from captum_featinv.codes import live_filters
     from captum_featinv.models import load_model
     from captum_featinv.photos import from_picture
-    from captum_featinv.studies.sheet import live_filters
 
     model = load_model("vgg16", "hed", "average").model
     # Lucent runs the whole model in every step; what is behind the layer is left out here.

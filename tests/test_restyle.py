@@ -9,8 +9,8 @@ from torch.testing import assert_close
 from captum_featinv.activations import Activations
 from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
 from captum_featinv.normalization import Normalization
-from captum_featinv.scales import scales_of
 from captum_featinv.style import Restyled, restyle
+from captum_featinv.style.scales import scales_of
 
 LAYERS = {"style_layers": ["norm", "conv2"], "content_layer": "conv2"}
 

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 from torchvision.ops import Permute
 
 from captum_featinv import FeatureMapInversion, Recipe
+from captum_featinv.codes import live_filters
 from captum_featinv.display import to_image, to_picture
 from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel
 from captum_featinv.normalization import Normalization
-from captum_featinv.studies.sheet import live_filters, texture_sheet
+from captum_featinv.studies.sheet import texture_sheet
 
 RECIPE = Recipe.default(n_steps=2)
 

@@ -8,8 +8,8 @@ from torch.testing import assert_close
 from captum_featinv.errors import ArgumentError
 from captum_featinv.objectives import channel_energy_match, gram_match
 from captum_featinv.objectives.moments import EnergyMatch, GramMatch
-from captum_featinv.recolour import recoloured
-from captum_featinv.stylization import Match, Stylization, smoothed
+from captum_featinv.style.recolour import recoloured
+from captum_featinv.style.stylization import Match, Stylization, smoothed
 
 MATCHES: list[Match] = ["energies", "gram", "both"]
 CHANNELS = {"low": 3, "deep": 5}

@@ -28,9 +28,9 @@ from captum.attr import LayerActivation
 from PIL import Image
 
 from captum_featinv import FeatureMapInversion, codes
+from captum_featinv.codes import live_filters
 from captum_featinv.models import load_model
 from captum_featinv.photos import from_picture
-from captum_featinv.studies.sheet import live_filters
 
 # %config InlineBackend.figure_formats = ["jpeg"]
 
@@ -61,7 +61,7 @@ print("filters that never fire on this photo:", int((energies == 0).sum()))
 # %%
 filters = live_filters(code, 12, seed=0)
 fmi = FeatureMapInversion(loaded.model, "features.13")
-textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=45)
+textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=40)
 report = fmi.report(textures, inputs, filters)
 
 
@@ -134,7 +134,7 @@ for name, layer in {
     module = loaded.model.get_submodule(layer)
     chosen = live_filters(LayerActivation(loaded.model, module).attribute(inputs).detach(), 4)
     deeper = FeatureMapInversion(loaded.model, layer)
-    found = deeper.report(deeper.attribute(inputs, chosen, n_steps=45), inputs, chosen)
+    found = deeper.report(deeper.attribute(inputs, chosen, n_steps=40), inputs, chosen)
     colours = sorted(record.colours for record in found)
     print(f"{name}: effective colours {colours[0]:.1f} to {colours[-1]:.1f}")
 

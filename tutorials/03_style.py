@@ -27,9 +27,9 @@ from captum.attr import LayerActivation
 from PIL import Image
 
 from captum_featinv import CodeInversion, FeatureMapInversion, codes
+from captum_featinv.codes import live_filters
 from captum_featinv.models import load_model
 from captum_featinv.photos import from_picture
-from captum_featinv.studies.sheet import live_filters
 from captum_featinv.style import restyle
 
 # %config InlineBackend.figure_formats = ["jpeg"]
@@ -66,7 +66,7 @@ def show(images, titles):
 
 # %%
 draws = [
-    inversion.attribute(photo, codes.reallocate_randomly(seed=seed), n_steps=45)
+    inversion.attribute(photo, codes.reallocate_randomly(seed=seed), n_steps=40)
     for seed in range(3)
 ]
 show([photo[0], *(draw[0] for draw in draws)], ["photo", *(f"seed {seed}" for seed in range(3))])
@@ -79,8 +79,8 @@ show([photo[0], *(draw[0] for draw in draws)], ["photo", *(f"seed {seed}" for se
 # %%
 code = LayerActivation(model, model.features[6]).attribute(photo).detach()
 first, second = live_filters(code, 2, seed=1)
-textures = FeatureMapInversion(model, "features.6").attribute(photo, [first, second], n_steps=45)
-mixed = inversion.attribute(photo, codes.mix({first: 1, second: 2}), n_steps=45)
+textures = FeatureMapInversion(model, "features.6").attribute(photo, [first, second], n_steps=40)
+mixed = inversion.attribute(photo, codes.mix({first: 1, second: 2}), n_steps=40)
 show([*textures[0], mixed[0]], [f"filter {first}", f"filter {second}", "1 part and 2 parts"])
 
 # %% [markdown]
@@ -91,8 +91,8 @@ show([*textures[0], mixed[0]], [f"filter {first}", f"filter {second}", "1 part a
 # *together* (Gatys et al. 2016).
 
 # %%
-energies = restyle(model, photo, painting, n_steps=45, return_distances=True)
-gram = restyle(model, photo, painting, match="gram", n_steps=45, return_distances=True)
+energies = restyle(model, photo, painting, n_steps=40, return_distances=True)
+gram = restyle(model, photo, painting, match="gram", n_steps=40, return_distances=True)
 show(
     [photo[0], painting[0], energies.images[0], gram.images[0]],
     ["content", "style", "its energies", "its Gram matrices"],

@@ -31,10 +31,10 @@ from PIL import Image
 
 from captum_featinv import FeatureMapInversion
 from captum_featinv.ablation import ablation
+from captum_featinv.codes import live_filters
 from captum_featinv.models import load_model
 from captum_featinv.photos import middle_of
 from captum_featinv.studies.explain import texture_stability
-from captum_featinv.studies.sheet import live_filters
 
 # %config InlineBackend.figure_formats = ["jpeg"]
 
@@ -71,7 +71,7 @@ print({k: round(by_filter[k].item(), 2) for k in filters})
 
 # %%
 fmi = FeatureMapInversion(model, layer)
-textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=45)
+textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=40)
 where = LayerAttribution.interpolate(attribution[:, filters], inputs.shape[2:], "bilinear")[0]
 figure, axes = plt.subplots(2, 4, figsize=(11, 5.8))
 for column, k in enumerate(filters):

@@ -105,7 +105,7 @@ print("final image:", tuple(result.image.shape))
 # %%
 inputs = loaded.normalization.to_model(photo)
 fmi = FeatureMapInversion(model, "features_13")
-textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=45)
+textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=40)
 show(list(fmi.to_image(textures[0])), [f"filter {k}" for k in filters])
 print(fmi.report(textures, inputs, filters))
 

@@ -9,6 +9,7 @@ from captum_featinv.cli.options import (
     require_folder,
     write_files,
 )
+from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError
 from captum_featinv.models import load_model
 from captum_featinv.photos import load_photo
@@ -16,7 +17,6 @@ from captum_featinv.reading import read_code
 from captum_featinv.studies.compare import METHODS, compare
 from captum_featinv.studies.compare_sheet import comparison_sheet
 from captum_featinv.studies.comparison import Comparison
-from captum_featinv.studies.sheet import live_filters
 
 _DRAWN = 3
 

@@ -6,13 +6,21 @@ from pathlib import Path
 from typing import get_args
 
 from captum_featinv.cli.options import add_model, add_output, positive, require_folder, write_sheet
-from captum_featinv.codes import Draw, Energy, Rewrite, mix, original, reallocate_randomly
+from captum_featinv.codes import (
+    Draw,
+    Energy,
+    Rewrite,
+    live_filters,
+    mix,
+    original,
+    reallocate_randomly,
+)
 from captum_featinv.errors import ArgumentError
 from captum_featinv.models import load_model
 from captum_featinv.photos import load_photo
 from captum_featinv.recipe import Recipe
 from captum_featinv.studies.rewrites import rewrite_sheet
-from captum_featinv.studies.sheet import Chosen, live_filters, texture_sheet
+from captum_featinv.studies.sheet import Chosen, texture_sheet
 
 _FILTERS = "0:5"
 _RECIPES = {"default": Recipe.default, "paper": Recipe.paper}

@@ -11,8 +11,7 @@ from captum_featinv.display import to_image, to_picture
 from captum_featinv.errors import ArgumentError
 from captum_featinv.models import load_model
 from captum_featinv.photos import load_photo
-from captum_featinv.style import Restyled, restyle
-from captum_featinv.stylization import Match
+from captum_featinv.style import Match, Restyled, restyle
 
 _JPEG_QUALITY = 92
 

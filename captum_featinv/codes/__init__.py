@@ -14,6 +14,7 @@ from captum_featinv.codes.code import (
     original,
     single_filter,
 )
+from captum_featinv.codes.live import live_filters
 from captum_featinv.codes.reallocation import (
     Draw,
     mix,
@@ -28,6 +29,7 @@ __all__ = [
     "channel_dim_of",
     "energies",
     "feature_map_target",
+    "live_filters",
     "mix",
     "original",
     "reallocate_by_rank",

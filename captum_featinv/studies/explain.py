@@ -10,7 +10,7 @@ from captum.metrics import sensitivity_max
 from torch import Tensor, nn
 
 from captum_featinv.ablation import ablation
-from captum_featinv.codes import channel_dim_of
+from captum_featinv.codes import channel_dim_of, live_filters
 from captum_featinv.errors import ArgumentError, ForwardError
 from captum_featinv.guard import guarded
 from captum_featinv.inversion import FeatureMapInversion
@@ -22,7 +22,6 @@ from captum_featinv.recipe import Recipe
 from captum_featinv.studies.classifier import category_of, class_scores, default_layer
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explanation import Explanation
-from captum_featinv.studies.sheet import live_filters
 
 _PATCHES = 3  # a filter
 

@@ -4,22 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
-from captum_featinv.activations import Activations
-from captum_featinv.codes import Energy, channel_dim_of
+from captum_featinv.codes import Energy
 from captum_featinv.display import contact_sheet, to_image, to_picture
 from captum_featinv.errors import ArgumentError
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.layers import find_layer
 from captum_featinv.models import LoadedModel
+from captum_featinv.reading import read_code
 from captum_featinv.recipe import Recipe
 from captum_featinv.report import Report
-
-# A filter is live on a photo where it fires on at least this share of the places.
-_LIVE = 0.01
 
 Chosen = Callable[[Tensor], list[int]]
 
@@ -31,30 +27,6 @@ class TextureSheet:
     picture: Image.Image
     records: list[dict[str, Any]]
     reports: Mapping[str, Report | str]
-
-
-def live_filters(code: Tensor, count: int | None = None, seed: int = 0) -> list[int]:
-    """Filters that fire on at least 1% of the places of every photo, in random order.
-
-    Args:
-        code: (photos, channel, *positions).
-        count: how many at most; all if None.
-        seed: of the order.
-    """
-    fires = (code.flatten(2) > 0).float().mean(2).amin(0) >= _LIVE
-    live = fires.nonzero().flatten().cpu()
-    order = torch.randperm(len(live), generator=torch.Generator().manual_seed(seed))
-    chosen: list[int] = live[order][:count].tolist()
-    return chosen
-
-
-def code_of(loaded: LoadedModel, layer: str, inputs: Tensor) -> Tensor:
-    """A layer's code for some model inputs, channels in dimension 1."""
-    modules = {layer: find_layer(loaded.model, layer)[1]}
-    with torch.no_grad(), Activations(loaded.model, modules) as activations:
-        activations.run(inputs)
-        code = activations(layer)
-    return code.movedim(channel_dim_of(code, inputs, layer), 1)
 
 
 def texture_sheet(
@@ -93,7 +65,7 @@ def texture_sheet(
             fmi = FeatureMapInversion(
                 loaded.model, module, mean=normalization.mean, std=normalization.std, recipe=recipe
             )
-            filters = choose(code_of(loaded, name, inputs))
+            filters = choose(read_code(loaded.model, module, inputs))
             if not filters:
                 raise ArgumentError(f"no filter of layer {name!r} fires on photo {photo_name!r}")
             textures = fmi.attribute(

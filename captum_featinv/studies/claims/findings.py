@@ -7,7 +7,7 @@ from typing import Any
 from captum_featinv.studies.claims.intricate import Trend
 from captum_featinv.studies.claims.pictures import Pictures
 from captum_featinv.studies.claims.randomised import Randomised
-from captum_featinv.studies.claims.restyled import Restyled
+from captum_featinv.studies.claims.restyled import StyleFound
 from captum_featinv.studies.claims.specific import Specific
 
 
@@ -21,7 +21,7 @@ class Claims:
     settings: Mapping[str, Any]
     specific: list[Specific]
     trends: list[Trend]
-    style: list[Restyled]
+    style: list[StyleFound]
     randomised: list[Randomised]
     pictures: list[Pictures]
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel
-from captum_featinv.studies.sheet import code_of
+from captum_featinv.reading import read_code
 
 _FILTERS = 64
 _WINDOW = 7
@@ -80,7 +80,7 @@ class LayerJudge:
     def describe(self, images: Tensor) -> Tensor:
         """The layer's Gram matrix."""
         inputs = self.loaded.normalization.to_model(images)
-        return _gram(code_of(self.loaded, self.layer, inputs))
+        return _gram(read_code(self.loaded.model, self.layer, inputs))
 
 
 def distances(judge: Judge, images: Tensor, others: Tensor | None = None) -> Tensor:

@@ -9,18 +9,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError, FeatInvWarning
 from captum_featinv.layers import find_layer
 from captum_featinv.models import LoadedModel
+from captum_featinv.reading import read_code
 from captum_featinv.recipe import Recipe
 from captum_featinv.studies.claims.findings import Claims
 from captum_featinv.studies.claims.intricate import trends
 from captum_featinv.studies.claims.judge import Judge, LayerJudge, RandomJudge, distances
 from captum_featinv.studies.claims.pictures import Pictures, make_pictures
 from captum_featinv.studies.claims.randomised import Randomised, randomised, reinitialised
-from captum_featinv.studies.claims.restyled import Restyled, restyled
+from captum_featinv.studies.claims.restyled import StyleFound, restyled
 from captum_featinv.studies.claims.specific import Specific, specific
-from captum_featinv.studies.sheet import code_of, live_filters
 
 # The sanity check looks at pictures from so many of the photos.
 _CHECKED = 1
@@ -88,7 +89,7 @@ class _Layer(NamedTuple):
 
     pictures: Pictures
     specific: Specific
-    restyled: Restyled
+    restyled: StyleFound
     randomised: Randomised
 
 
@@ -161,7 +162,7 @@ def _check(
 
 
 def _live(loaded: LoadedModel, layer: str, photos: Tensor, count: int, seed: int) -> list[int]:
-    code = code_of(loaded, layer, loaded.normalization.to_model(photos))
+    code = read_code(loaded.model, layer, loaded.normalization.to_model(photos))
     filters = live_filters(code, count, seed)
     if len(filters) < _FEWEST:
         raise ArgumentError(

@@ -16,9 +16,9 @@ from captum_featinv.inversion import CodeInversion
 from captum_featinv.metrics.interval import Estimate, pair_estimate
 from captum_featinv.metrics.style import gram_distance, gram_split
 from captum_featinv.models import LoadedModel
+from captum_featinv.reading import read_code
 from captum_featinv.recipe import Recipe
 from captum_featinv.studies.claims.judge import Judge
-from captum_featinv.studies.sheet import code_of
 
 # Of the Gram distance; with more the energies are its larger part.
 _MOST = 0.5
@@ -43,7 +43,7 @@ class Falls:
 
 
 @dataclass(frozen=True)
-class Restyled:
+class StyleFound:
     """What the energies of a layer have to do with Gram matrices; intervals are over photos."""
 
     layer: str
@@ -70,7 +70,7 @@ def restyled(
     seed: int,
     *,
     show_progress: bool = False,
-) -> Restyled:
+) -> StyleFound:
     """Claim 3 at one layer: every photo in the energies of every other one.
 
     Args:
@@ -93,7 +93,7 @@ def restyled(
         return as_saved(normalization.to_display(found))
 
     def code(images: Tensor) -> Tensor:
-        return code_of(loaded, layer, normalization.to_model(images))
+        return read_code(loaded.model, layer, normalization.to_model(images))
 
     def gram(images: Tensor, others: Tensor) -> Tensor:
         return gram_distance(code(images), code(others))
@@ -110,7 +110,7 @@ def restyled(
         "own": made(photos, original)[contents],
     }
     explained = gram_split(code(photos[contents]), code(photos[styles])).explained_by_energies
-    return Restyled(
+    return StyleFound(
         layer,
         _over_photos(explained, count, seed),
         *(_falls(d, pictures, photos, seed) for d in (gram, judged)),

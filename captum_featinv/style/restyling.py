@@ -15,13 +15,13 @@ from captum_featinv.errors import ArgumentError
 from captum_featinv.guard import guarded
 from captum_featinv.layers import Layer, find_layer
 from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
-from captum_featinv.painter import Look, Painter
 from captum_featinv.param.noise import natural_noise
 from captum_featinv.recipe import Recipe
-from captum_featinv.scales import scales_of
-from captum_featinv.stylization import Match, StyleDistances, Stylization
+from captum_featinv.style.painter import Look, Painter
+from captum_featinv.style.scales import scales_of
+from captum_featinv.style.stylization import Match, StyleDistances, Stylization
 
-# Enough for VGG-16 at 256 px; the noise is less than one sees.
+# Enough for energies in a VGG-16 at 256 px; the noise is less than one sees.
 RECIPE = Recipe(
     n_steps=50,
     optimizer=partial(Adam, lr=0.02),
@@ -31,6 +31,9 @@ RECIPE = Recipe(
     redirect=0.0,
     warmup=0.0,
 )
+
+# Gram matrices are found more slowly.
+_GRAM_STEPS = 80
 
 
 class Restyled(NamedTuple):
@@ -85,7 +88,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
         smooth: compare softmaxes of codes, as SWAG does for residual networks (arXiv 2104.05623); by
             default where the network adds shortcuts.
         scales: parts of the size to work at, coarse to fine: (0.5, 1) finds large structure first.
-        n_steps: at every scale; the recipe's if None.
+        n_steps: at every scale; the recipe's if None, and without one 50 for energies alone, or 80.
         internal_batch_size: images in one forward; changes memory and time, not the result.
         seed: of a faint noise on the start image.
         mean: see `CodeInversion`.
@@ -112,6 +115,8 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     """
     _check(content, style, scales)
     (contents,), (styles,) = (images_of(i, Normalization(mean, std)) for i in (content, style))
+    if n_steps is None and recipe is None and match != "energies":
+        n_steps = _GRAM_STEPS
     recipe = RECIPE if recipe is None else recipe
     recipe = recipe if n_steps is None else replace(recipe, n_steps=n_steps)
     with guarded(model, contents.device, seed):

@@ -16,8 +16,8 @@ from captum_featinv.display import as_saved
 from captum_featinv.errors import FeatInvWarning
 from captum_featinv.normalization import Normalization
 from captum_featinv.recipe import Images, Phase, Recipe
-from captum_featinv.recolour import recoloured
-from captum_featinv.stylization import Codes, StyleDistances, Stylization
+from captum_featinv.style.recolour import recoloured
+from captum_featinv.style.stylization import Codes, StyleDistances, Stylization
 from captum_featinv.targets import chunks_of
 
 

@@ -1,0 +1,221 @@
+"""Code inversion: find the image that has a given code."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from captum.attr import NeuronAttribution
+from captum.log import log_usage
+from torch import Tensor, nn
+
+from captum_featinv.activations import Activations
+from captum_featinv.arguments import (
+    forward_args_of,
+    images_of,
+    like_inputs,
+    starts_of,
+)
+from captum_featinv.codes import Rewrite, original
+from captum_featinv.display import to_image
+from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.guard import guarded
+from captum_featinv.inversion.outcome import warn_of
+from captum_featinv.layers import Layer, find_layer
+from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
+from captum_featinv.param.parameterization import Parameterization
+from captum_featinv.recipe import Recipe
+from captum_featinv.solver import Solution, Solver
+from captum_featinv.targets import Targets, WholeCodes
+
+ParamF = Callable[[], Parameterization]
+
+
+class CodeInversion(NeuronAttribution):
+    r"""Find the image whose code at a layer is a given one.
+
+    The code of each photo is read, rewritten by a pure function, and inverted: starting from the mean
+    colour, an image is changed until the layer puts out the rewritten code. Without a rewrite this is
+    plain code inversion. More details can be found in the papers:
+    https://arxiv.org/abs/1412.0035 (Mahendran and Vedaldi 2015, code inversion),
+    https://arxiv.org/abs/1608.04170 (Xia et al. 2016, modified code inversion).
+
+    The result is no score but an image in the model's input space, so sums and completeness mean
+    nothing for it, while `NoiseTunnel` and `sensitivity_max` do.
+
+    Args:
+        forward_func: the model, or any callable that runs the layer. It comes back as it was: hooks,
+            modes, gradients, buffers.
+        layer: a module, a dotted name, or Lucent's underscored name; or a list of these, whose codes
+            are matched together. The code is what the layer puts out in its last call.
+        device_ids: as everywhere in Captum, for DataParallel models.
+        mean: of the normalisation that `inputs` went through, one number a channel or one for all, so
+            that the image can be kept displayable; None if inputs have no displayable range, and
+            then nothing is bounded.
+        std: likewise.
+        recipe: how to look for the image; `Recipe.default()` if None.
+        channel_dim: where the layer's code keeps its channels; found out if None.
+
+    Raises:
+        LayerError: there is no such layer, or there are several.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+        >>> photos = torch.rand(2, 3, 9, 7) * 4 - 2
+        >>> CodeInversion(model, "1").attribute(photos, n_steps=2).shape
+        torch.Size([2, 3, 9, 7])
+    """
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Any],
+        layer: Layer | Sequence[Layer],
+        device_ids: list[int] | None = None,
+        *,
+        mean: Statistic | None = IMAGENET_MEAN,
+        std: Statistic = IMAGENET_STD,
+        recipe: Recipe | None = None,
+        channel_dim: int | None = None,
+    ) -> None:
+        NeuronAttribution.__init__(self, forward_func, layer, device_ids)
+        modules = [module for _, module in self._find(layer)]
+        self.layer: Any = modules if isinstance(layer, list | tuple) else modules[0]
+        self.normalization = Normalization(mean, std)
+        self.recipe = Recipe.default() if recipe is None else recipe
+        self.channel_dim = channel_dim
+
+    @log_usage()
+    def attribute(
+        self,
+        inputs: Any,
+        rewrite: Rewrite | None = None,
+        baselines: Any = None,
+        additional_forward_args: Any = None,
+        *,
+        n_steps: int | None = None,
+        internal_batch_size: int | None = None,
+        seed: int = 0,
+        return_convergence_delta: bool = False,
+        show_progress: bool = False,
+    ) -> Any:
+        r"""The image with the rewritten code, for every photo.
+
+        Args:
+            inputs (Tensor or tuple[Tensor, ...]): the photos as the model takes them, (N, C, H, W) or
+                of any other shape with N examples in dimension 0; floating point and finite. A
+                tuple is for models with several inputs, each of which is looked for.
+            rewrite (Callable, optional): from a detached code (N, channel, \*positions) to one of the
+                same shape; see `captum_featinv.codes`. The code as it is if None.
+            baselines (Tensor, int, float or tuple, optional): the start image, one for all (1, ...) or
+                one for each (N, ...), or a number; the mean colour with a little seeded noise if None.
+            additional_forward_args (Any, optional): what else the model takes, a tuple if several;
+                tensors with N entries are split as the photos are.
+            n_steps (int, optional): overrides the recipe's.
+            internal_batch_size (int, optional): images in one forward; 8 if None. Changes memory and
+                time, not the result.
+            seed (int, optional): of the start noise and the distortions; the same for every photo.
+            return_convergence_delta (bool, optional): also return how far the image is from its code.
+            show_progress (bool, optional): show a progress bar.
+
+        Returns:
+            *Tensor* or *tuple[Tensor, ...]*: the images, in shape, dtype and device of `inputs`. With
+            `return_convergence_delta` also the normalised reconstruction errors
+            `||F - T||^2 / ||T||^2`, (N,), the mean over layers if there are several.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: an argument is not as described; the text says which.
+            LayerError: the layer did not run or puts out no feature maps.
+            ForwardError: the model itself failed.
+        """
+        rewrite = original if rewrite is None else rewrite
+        with self._solver(inputs, baselines, additional_forward_args, n_steps, seed) as solver:
+            codes = {name: _rewritten(code, rewrite) for name, code in solver.read().items()}
+            solution = self._solve(solver, WholeCodes(codes), internal_batch_size, show_progress)
+        images = like_inputs(inputs, solution.images)
+        return (images, solution.errors) if return_convergence_delta else images
+
+    def has_convergence_delta(self) -> bool:
+        """True: the delta is the normalised reconstruction error, at least 0."""
+        return True
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """False: the result is an image, not an attribution of a sum."""
+        return False
+
+    def to_image(self, attributions: Tensor, *, stretch: bool = False, positions: int = 2) -> Any:
+        """(..., C, H, W) in the model's input space as an array (..., H, W, C) in [0, 1].
+
+        Clips (..., C, T, H, W) take `positions=3` and become (..., T, H, W, C). The array is what
+        `captum.attr.visualization` takes; see `captum_featinv.display.to_image`.
+        """
+        return to_image(
+            attributions,
+            self.normalization.mean,
+            self.normalization.std,
+            stretch=stretch or not self.normalization.bounded,
+            positions=positions,
+        )
+
+    def _find(self, layer: Layer | Sequence[Layer]) -> list[tuple[str, nn.Module]]:
+        given: Sequence[Any] = layer if isinstance(layer, list | tuple) else [layer]
+        if not given:
+            raise LayerError("`layer` is an empty list; name at least one layer")
+        return [find_layer(self.forward_func, one) for one in given]
+
+    @contextmanager
+    def _solver(
+        self, inputs: Any, baselines: Any, forward_args: Any, n_steps: int | None, seed: int
+    ) -> Iterator[Solver]:
+        layers = self._find(self.layer)
+        names = _distinct([name for name, _ in layers])
+        modules = [module for _, module in layers]
+        recipe = self.recipe if n_steps is None else replace(self.recipe, n_steps=n_steps)
+        first = inputs[0] if isinstance(inputs, tuple) and inputs else inputs
+        device = first.device if isinstance(first, Tensor) else torch.device("cpu")
+        with guarded(self.forward_func, device, seed):
+            images = images_of(inputs, self.normalization)
+            starts = starts_of(baselines, images)
+            hooked = dict(zip(names, modules, strict=True))
+            with Activations(self.forward_func, hooked, self.device_ids) as activations:
+                yield Solver(
+                    activations,
+                    tuple(names),
+                    images,
+                    starts,
+                    forward_args_of(forward_args),
+                    self.normalization,
+                    recipe,
+                    seed,
+                    self.channel_dim,
+                )
+
+    def _solve(
+        self, solver: Solver, targets: Targets, rows_at_once: int | None, show_progress: bool
+    ) -> Solution:
+        if rows_at_once is not None and rows_at_once < 1:
+            raise ArgumentError(
+                f"Batch size must be greater than 0. Given internal_batch_size={rows_at_once}"
+            )
+        title = f"{self.get_name()} attribution" if show_progress else None
+        solution = solver.solve(targets, rows_at_once=rows_at_once, title=title)
+        warn_of(solution, targets, solver.layers)
+        return solution
+
+
+def _rewritten(code: Tensor, rewrite: Rewrite) -> Tensor:
+    target: Any = rewrite(code)
+    if not isinstance(target, Tensor) or target.shape != code.shape:
+        found = tuple(target.shape) if isinstance(target, Tensor) else type(target)
+        raise ArgumentError(
+            f"rewrite returned {found}, expected a tensor of the code's shape {tuple(code.shape)}"
+        )
+    return target
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, numbered where one comes twice."""
+    return [n if names.count(n) == 1 else f"{n} ({i})" for i, n in enumerate(names)]

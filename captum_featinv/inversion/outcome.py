@@ -1,0 +1,44 @@
+"""Say what became of an inversion, where that is not a picture."""
+
+from collections.abc import Sequence
+from warnings import warn
+
+from torch import Tensor
+
+from captum_featinv.errors import FeatInvWarning
+from captum_featinv.solver import Solution
+from captum_featinv.targets import FilterMaps, Targets
+
+
+def warn_of(solution: Solution, targets: Targets, layers: Sequence[str]) -> None:
+    """Name the rows that came to nothing, and those that ran away."""
+    if solution.failed.device.type == "meta":
+        return
+    where = ", ".join(layers)
+    if bool(solution.failed.any()):
+        warn(
+            f"{_named(targets, solution.failed)} of layer {where}: nothing to show, the start "
+            "image is returned. The filter never fired, or the code asks for nothing; try "
+            'another photo, energy="layer", or more steps',
+            FeatInvWarning,
+            stacklevel=5,
+        )
+    diverged = solution.diverged & ~solution.failed
+    if bool(diverged.any()):
+        warn(
+            f"{_named(targets, diverged)} of layer {where}: the run diverged, and the picture is "
+            "no nearer to its code than the start image; try more steps or a smaller learning rate",
+            FeatInvWarning,
+            stacklevel=5,
+        )
+
+
+def _named(targets: Targets, rows: Tensor) -> str:
+    """Which filters or photos some rows are, in words."""
+    numbers = rows.nonzero().flatten()
+    if isinstance(targets, FilterMaps):
+        what, values = "filter", sorted(set(targets.filters_of(numbers).tolist()))
+    else:
+        what, values = "photo", sorted(set(targets.examples[numbers].tolist()))
+    listed = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
+    return f"{what}{'s' if len(values) > 1 else ''} {listed}"
