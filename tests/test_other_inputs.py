@@ -46,6 +46,13 @@ def test_a_filter_takes_over_whatever_the_channels_and_the_size(
     assert fmi.to_image(textures[0]).shape == (1, 33, 47, channels)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_a_renderers_image_has_as_many_channels_as_the_photo(channels: int) -> None:
+    fmi = FeatureMapInversion(network(channels), "3", mean=0.5, std=0.25)
+    _, draw = fmi.param(torch.rand(2, channels, 9, 14), [0, 1, 2], sd=0.0)()
+    assert_close(draw(), torch.full((6, channels, 9, 14), 0.5))
+
+
 @pytest.mark.parametrize(
     ("mean", "std"),
     [

@@ -91,8 +91,8 @@ show([*textures[0], mixed[0]], [f"filter {first}", f"filter {second}", "1 part a
 # *together* (Gatys et al. 2016).
 
 # %%
-energies = restyle(model, photo, painting, n_steps=40, return_distances=True)
-gram = restyle(model, photo, painting, match="gram", n_steps=40, return_distances=True)
+energies = restyle(model, photo, painting, n_steps=50, return_distances=True)
+gram = restyle(model, photo, painting, match="gram", n_steps=80, return_distances=True)
 show(
     [photo[0], painting[0], energies.images[0], gram.images[0]],
     ["content", "style", "its energies", "its Gram matrices"],

@@ -183,11 +183,14 @@ class FeatureMapInversion(CodeInversion):
         Args:
             inputs: see `attribute`; one tensor.
             neuron_selector: see there.
-            **options: of `captum_featinv.param.image`.
+            **options: of `captum_featinv.param.image`; images that are not of three colours get as
+                many independent channels as `inputs` have.
         """
         with self._solver(inputs, None, None, None, 0) as solver:
             rows = len(self._targets(solver, neuron_selector, "layer").examples)
-        height, width = inputs.shape[-2:]
+        channels, height, width = inputs.shape[1], *inputs.shape[-2:]
+        if channels != 3:
+            options.setdefault("channels", channels)
         return partial(param.image, width, height, batch=rows, **options)
 
     def _targets(self, solver: Solver, selector: Selector, energy: Energy) -> FilterMaps:

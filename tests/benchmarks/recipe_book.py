@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.optim import LBFGS, Adam, NAdam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
@@ -13,6 +14,7 @@ from captum_featinv.param.noise import natural_noise, uniform_noise
 from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.param.pixel import sigmoid_pixels
 from captum_featinv.transform import RandomBlur, jitter
+from tests.benchmarks.penalties import Penalty, alpha_norm, total_variation
 
 
 def fourier(start: Tensor, _grey: Tensor) -> Parameterization:
@@ -21,6 +23,24 @@ def fourier(start: Tensor, _grey: Tensor) -> Parameterization:
     return param.image(
         width, height, batch=len(start), init=start.clamp(0.02, 0.98), device=start.device
     )
+
+
+def pyramid(start: Tensor, _grey: Tensor) -> Parameterization:
+    """Coarse and fine at once: the image is a sum of images at full, half and quarter size."""
+    height, width = start.shape[-2:]
+    levels = [
+        torch.zeros(*start.shape[:-2], max(1, height // part), max(1, width // part))
+        .to(start)
+        .requires_grad_()
+        for part in (1, 2, 4)
+    ]
+
+    def draw() -> Tensor:
+        sizes = {"size": (height, width), "mode": "bilinear", "align_corners": False}
+        finer = [functional.interpolate(level, **sizes) for level in levels]
+        return (start + sum(finer)).clamp(0, 1)
+
+    return Parameterization(levels, draw)
 
 
 def recipe(**changes: object) -> Callable[[], Recipe]:
@@ -50,6 +70,12 @@ BOOK: dict[str, Callable[[], Recipe]] = {
     ),
     "sigmoid": recipe(pixels=sigmoid_pixels, optimizer=partial(Adam, lr=0.6)),
     "Fourier": recipe(pixels=fourier),
+    "pyramid": recipe(pixels=pyramid, optimizer=partial(Adam, lr=0.05)),
+    **{
+        f"{name} of {weight}": recipe(transforms=(Penalty(of, weight), RandomBlur()))
+        for name, of in (("total variation", total_variation), ("alpha norm", alpha_norm))
+        for weight in (0.0001, 0.001, 0.01)
+    },
     "Adam 0.05": recipe(optimizer=partial(Adam, lr=0.05)),
     "Adam 0.3": recipe(optimizer=partial(Adam, lr=0.3)),
     "NAdam": recipe(optimizer=partial(NAdam, lr=0.15)),
@@ -64,6 +90,6 @@ BOOK: dict[str, Callable[[], Recipe]] = {
     # More and fewer steps; the most are the ceiling.
     **{
         f"{steps} steps": recipe(n_steps=steps)
-        for steps in (20, 30, 40, 50, 60, 80, 100, 200, 400, 800)
+        for steps in (12, 20, 30, 60, 80, 100, 200, 400, 800)
     },
 }
