@@ -62,7 +62,7 @@ def measure_claims(
     names = [find_layer(loaded.model, layer)[0] for layer in layers]
     _check(loaded, photos, names, filters, judge)
     chosen = {name: _live(loaded, name, photos, filters, seed) for name in names}
-    study = _Study(loaded, photos, judge, recipe, seed, show_progress)
+    study = _Study(loaded, reinitialised(loaded), photos, judge, recipe, seed, show_progress)
     found = [study.look_at(name, numbers) for name, numbers in chosen.items()]
     return Claims(
         loaded.description,
@@ -98,6 +98,8 @@ class _Study:
     """What all layers are looked at with."""
 
     loaded: LoadedModel
+    other: LoadedModel
+    """the same network with weights drawn anew"""
     photos: Tensor
     judge: Judge
     recipe: Recipe
@@ -109,8 +111,7 @@ class _Study:
         with warnings.catch_warnings():
             # A filter may well be dead with other weights; its picture counts as the blank it is.
             warnings.simplefilter("ignore", FeatInvWarning)
-            other = reinitialised(self.loaded)
-            control = self._pictures(other, layer, filters, self.photos[:_CHECKED])
+            control = self._pictures(self.other, layer, filters, self.photos[:_CHECKED])
         apart = distances(self.judge, made.images)
         crossed = distances(self.judge, control.images, made.images)
         style = restyled(
