@@ -1,17 +1,28 @@
 """What does this filter of this CNN extract? Feature map inversion for Captum."""
 
-from captum_featinv import objectives, param, render, transform
+from importlib.metadata import version
+
+from captum_featinv import codes, metrics, objectives, param, render, style, transform
+from captum_featinv._moved import keep_old_names
 from captum_featinv.inversion import CodeInversion, FeatureMapInversion
-from captum_featinv.layers import list_layers
-from captum_featinv.recipe import Recipe
+from captum_featinv.network.layers import list_layers
+from captum_featinv.optimization.recipe import Recipe
+
+__version__ = version("captum_featinv")
 
 __all__ = [
     "CodeInversion",
     "FeatureMapInversion",
     "Recipe",
+    "__version__",
+    "codes",
     "list_layers",
+    "metrics",
     "objectives",
     "param",
     "render",
+    "style",
     "transform",
 ]
+
+keep_old_names(__name__)

@@ -18,7 +18,12 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
 from captum_featinv.errors import ArgumentError
-from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
+from captum_featinv.images.normalization import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Normalization,
+    Statistic,
+)
 
 View = Callable[[Tensor], Tensor]
 

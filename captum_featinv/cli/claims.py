@@ -12,11 +12,11 @@ from torch import Tensor
 
 from captum_featinv.cli.options import add_model, add_size_and_seed, positive
 from captum_featinv.errors import ArgumentError, MissingExtraError
-from captum_featinv.layers import find_layer
+from captum_featinv.images.files import central_square, from_picture, open_picture
 from captum_featinv.models import LoadedModel, load_model
-from captum_featinv.numerics import Precision, halving_pays
-from captum_featinv.photos import central_square, from_picture, open_picture
-from captum_featinv.recipe import Recipe
+from captum_featinv.network.layers import find_layer
+from captum_featinv.optimization.precision import Precision, halving_pays
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims import (
     Claims,
     Judge,

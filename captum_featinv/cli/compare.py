@@ -11,9 +11,9 @@ from captum_featinv.cli.options import (
 )
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.files import load_photo
 from captum_featinv.models import load_model
-from captum_featinv.photos import load_photo
-from captum_featinv.reading import read_code
+from captum_featinv.network.reading import read_code
 from captum_featinv.studies.compare import METHODS, compare
 from captum_featinv.studies.compare_sheet import comparison_sheet
 from captum_featinv.studies.comparison import Comparison

@@ -8,8 +8,8 @@ from torch import Tensor
 from captum_featinv.cli.options import add_output, require_folder, write_sheet
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import MissingExtraError
+from captum_featinv.images.files import from_picture
 from captum_featinv.models import load_model
-from captum_featinv.photos import from_picture
 from captum_featinv.studies.sheet import texture_sheet
 
 # relu1_2 to relu5_2: the rows of the paper's figure.

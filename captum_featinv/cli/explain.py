@@ -15,9 +15,9 @@ from captum_featinv.cli.options import (
     write_files,
 )
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.files import load_middle
 from captum_featinv.models import LoadedModel, load_model
-from captum_featinv.photos import load_middle
-from captum_featinv.recipe import Recipe
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.explain import explain
 from captum_featinv.studies.explain_sheet import explanation_sheet
 from captum_featinv.studies.explanation import Explanation

@@ -16,9 +16,9 @@ from captum_featinv.codes import (
     reallocate_randomly,
 )
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.files import load_photo
 from captum_featinv.models import load_model
-from captum_featinv.photos import load_photo
-from captum_featinv.recipe import Recipe
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.rewrites import rewrite_sheet
 from captum_featinv.studies.sheet import Chosen, texture_sheet
 

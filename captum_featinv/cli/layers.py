@@ -7,9 +7,9 @@ from typing import Any
 
 from torchvision.models import detection, list_models, optical_flow
 
-from captum_featinv.anatomy import LayerAnatomy, anatomy
 from captum_featinv.errors import LayerError
 from captum_featinv.models import load_model
+from captum_featinv.network.anatomy import LayerAnatomy, anatomy
 
 # Images on which to look at a model, small ones first; clips for a model that takes no image.
 _PROBED: tuple[dict[str, Any], ...] = (
@@ -49,7 +49,7 @@ def _anatomy(name: str) -> list[LayerAnatomy]:
             return [replace(layer, name=f"{part}.{layer.name}".strip(".")) for layer in layers]
     raise LayerError(
         f"{name} takes neither images nor clips alone, so its layers cannot be measured; "
-        "captum_featinv.layers.list_layers(model) names them"
+        "captum_featinv.network.layers.list_layers(model) names them"
     )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import get_args
 
 from captum_featinv.cli.options import add_model, add_output, require_folder
-from captum_featinv.display import to_image, to_picture
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.display import to_image, to_picture
+from captum_featinv.images.files import load_photo
 from captum_featinv.models import load_model
-from captum_featinv.photos import load_photo
 from captum_featinv.style import Match, Restyled, restyle
 
 _JPEG_QUALITY = 92

@@ -10,24 +10,29 @@ from captum.attr import NeuronAttribution
 from captum.log import log_usage
 from torch import Tensor, nn
 
-from captum_featinv.activations import Activations
-from captum_featinv.arguments import (
+from captum_featinv.codes import Rewrite, original
+from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.images.checks import images_of
+from captum_featinv.images.display import to_image
+from captum_featinv.images.normalization import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Normalization,
+    Statistic,
+)
+from captum_featinv.inversion.arguments import (
     forward_args_of,
-    images_of,
     like_inputs,
     starts_of,
 )
-from captum_featinv.codes import Rewrite, original
-from captum_featinv.display import to_image
-from captum_featinv.errors import ArgumentError, LayerError
-from captum_featinv.guard import guarded
 from captum_featinv.inversion.outcome import warn_of
-from captum_featinv.layers import Layer, find_layer
-from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
+from captum_featinv.inversion.solver import Solution, Solver
+from captum_featinv.inversion.targets import Targets, WholeCodes
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.untouched import untouched
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.param.parameterization import Parameterization
-from captum_featinv.recipe import Recipe
-from captum_featinv.solver import Solution, Solver
-from captum_featinv.targets import Targets, WholeCodes
 
 ParamF = Callable[[], Parameterization]
 
@@ -150,7 +155,7 @@ class CodeInversion(NeuronAttribution):
         """(..., C, H, W) in the model's input space as an array (..., H, W, C) in [0, 1].
 
         Clips (..., C, T, H, W) take `positions=3` and become (..., T, H, W, C). The array is what
-        `captum.attr.visualization` takes; see `captum_featinv.display.to_image`.
+        `captum.attr.visualization` takes; see `captum_featinv.images.display.to_image`.
         """
         return to_image(
             attributions,
@@ -176,7 +181,7 @@ class CodeInversion(NeuronAttribution):
         recipe = self.recipe if n_steps is None else replace(self.recipe, n_steps=n_steps)
         first = inputs[0] if isinstance(inputs, tuple) and inputs else inputs
         device = first.device if isinstance(first, Tensor) else torch.device("cpu")
-        with guarded(self.forward_func, device, seed):
+        with untouched(self.forward_func, device, seed):
             images = images_of(inputs, self.normalization)
             starts = starts_of(baselines, images)
             hooked = dict(zip(names, modules, strict=True))

@@ -10,16 +10,16 @@ from captum.log import log_usage
 from torch import Tensor
 
 from captum_featinv import param
-from captum_featinv.arguments import like_inputs
 from captum_featinv.codes import Energy
 from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.inversion.arguments import like_inputs
 from captum_featinv.inversion.code_inversion import CodeInversion
+from captum_featinv.inversion.report import Report, measure
+from captum_featinv.inversion.selectors import Selector, indices_of, places_of
+from captum_featinv.inversion.solver import Solver
+from captum_featinv.inversion.targets import FilterMaps
 from captum_featinv.objectives import Objective, feature_map
 from captum_featinv.param.parameterization import Parameterization
-from captum_featinv.report import Report, measure
-from captum_featinv.selectors import Selector, indices_of, places_of
-from captum_featinv.solver import Solver
-from captum_featinv.targets import FilterMaps, chunks_of
 
 ParamF = Callable[[], Parameterization]
 
@@ -130,7 +130,7 @@ class FeatureMapInversion(CodeInversion):
             rows = torch.arange(len(targets.examples), device=targets.examples.device)
             pictures = _pictures(attributions, solver.images, len(rows))
             report = Report()
-            for chunk in chunks_of(rows, rows_at_once):
+            for chunk in torch.split(rows, rows_at_once):
                 examples = targets.examples[chunk]
                 records = measure(
                     partial(_code_of, solver, targets.layer, examples),

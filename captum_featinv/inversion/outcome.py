@@ -6,8 +6,8 @@ from warnings import warn
 from torch import Tensor
 
 from captum_featinv.errors import FeatInvWarning
-from captum_featinv.solver import Solution
-from captum_featinv.targets import FilterMaps, Targets
+from captum_featinv.inversion.solver import Solution
+from captum_featinv.inversion.targets import FilterMaps, Targets
 
 
 def warn_of(solution: Solution, targets: Targets, layers: Sequence[str]) -> None:

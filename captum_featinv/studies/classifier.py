@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import ArgumentError
-from captum_featinv.layers import list_layers
 from captum_featinv.models import LoadedModel
+from captum_featinv.network.layers import list_layers
 
 # On coarser maps than this a filter cannot be seen to fire anywhere in particular.
 _SMALLEST_MAP = 8

@@ -20,11 +20,10 @@ from torch import Tensor
 from captum_featinv import objectives, param, transform
 from captum_featinv.errors import ArgumentError
 from captum_featinv.inversion import CodeInversion, FeatureMapInversion
-from captum_featinv.layers import Layer, find_layer
 from captum_featinv.models import LoadedModel
-from captum_featinv.quiet import scratch_copy, without_captums_warnings
-from captum_featinv.recipe import Recipe
-from captum_featinv.render import render_vis
+from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.render.render_vis import render_vis
 from captum_featinv.studies.comparison import (
     Answer,
     Comparison,
@@ -34,6 +33,7 @@ from captum_featinv.studies.comparison import (
     measured,
     require_filters,
 )
+from captum_featinv.studies.quiet import scratch_copy, without_captums_warnings
 
 # Lucent's own number, and for a photo few enough for it to stay recognisable.
 _MAXIMISATION_STEPS = 512

@@ -5,8 +5,9 @@ import re
 import numpy as np
 from PIL import Image
 
-from captum_featinv.display import contact_sheet, to_image, to_picture
-from captum_featinv.heatmap import over_photo, signed
+from captum_featinv.images.display import to_image, to_picture
+from captum_featinv.images.heatmap import over_photo, signed
+from captum_featinv.images.sheet import contact_sheet
 from captum_featinv.studies.comparison import Answer, Comparison
 
 # Captions need this many pixels.

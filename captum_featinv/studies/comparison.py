@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import FeatInvWarning, FilterError, LayerError
-from captum_featinv.guard import guarded
+from captum_featinv.images.normalization import Normalization
 from captum_featinv.inversion import FeatureMapInversion
-from captum_featinv.normalization import Normalization
-from captum_featinv.reading import read_code
-from captum_featinv.recipe import Recipe
-from captum_featinv.report import FilterRecord, Report
+from captum_featinv.inversion.report import FilterRecord, Report
+from captum_featinv.network.reading import read_code
+from captum_featinv.network.untouched import untouched
+from captum_featinv.optimization.recipe import Recipe
 
 Kind = Literal["picture", "attribution", "map"]
 
@@ -136,7 +136,7 @@ def ask(title: str, method: Method, question: Question) -> Answer:
     """What a method gives, and how long it takes; its error, with a warning, if it fails."""
     start = perf_counter()
     try:
-        with guarded(question.model, question.photo.device, question.seed):
+        with untouched(question.model, question.photo.device, question.seed):
             result = method.answer(question).detach()
     except Exception as error:  # whatever a method of anyone's raises, the others go on
         text = f"{type(error).__name__}: {error}"

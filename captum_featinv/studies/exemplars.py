@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.activations import Activations
 from captum_featinv.codes import channel_dim_of
-from captum_featinv.guard import guarded
-from captum_featinv.layers import Layer, find_layer
-from captum_featinv.normalization import Normalization
+from captum_featinv.images.normalization import Normalization
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.untouched import untouched
 
 # A patch shows what a value depends on, but neither too little to see nor the whole photo: of a
 # large receptive field only the middle counts (Luo et al. 2016, arXiv 1701.04128).
@@ -62,7 +62,7 @@ def exemplars(
     name, module = find_layer(model, layer)
     best: dict[int, list[tuple[float, str, Tensor, tuple[int, int]]]] = {k: [] for k in filters}
     weight = next(model.parameters(), torch.zeros(()))
-    with guarded(model, weight.device), Activations(model, {name: module}) as activations:
+    with untouched(model, weight.device), Activations(model, {name: module}) as activations:
         for photo_name, photo in photos:
             code = _code(activations, name, normalization.to_model(photo.to(weight))).detach()
             for k, ranked in best.items():

@@ -9,19 +9,19 @@ from captum.attr import LayerAttribution
 from captum.metrics import sensitivity_max
 from torch import Tensor, nn
 
-from captum_featinv.ablation import ablation
 from captum_featinv.codes import channel_dim_of, live_filters
 from captum_featinv.errors import ArgumentError, ForwardError
-from captum_featinv.guard import guarded
 from captum_featinv.inversion import FeatureMapInversion
-from captum_featinv.layers import Layer, find_layer
 from captum_featinv.models import LoadedModel
-from captum_featinv.quiet import scratch_copy, without_captums_warnings
-from captum_featinv.reading import read_code
-from captum_featinv.recipe import Recipe
+from captum_featinv.network.ablation import ablation
+from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.reading import read_code
+from captum_featinv.network.untouched import untouched
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.classifier import category_of, class_scores, default_layer
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explanation import Explanation
+from captum_featinv.studies.quiet import scratch_copy, without_captums_warnings
 
 _PATCHES = 3  # a filter
 
@@ -124,7 +124,7 @@ def layer_attribution(
     options = {"attr_dim_summation": False} if method == "LayerGradCam" else {}
     copied = scratch_copy(model)
     explained = inputs.detach().clone().requires_grad_()
-    with guarded(copied, inputs.device, 0), without_captums_warnings():
+    with untouched(copied, inputs.device, 0), without_captums_warnings():
         try:
             found = make(copied, copied.get_submodule(name)).attribute(
                 explained, target=target, **options

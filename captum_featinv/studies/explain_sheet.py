@@ -2,9 +2,10 @@
 
 from PIL import Image
 
-from captum_featinv.display import contact_sheet, to_image, to_picture
-from captum_featinv.heatmap import over_photo
-from captum_featinv.report import FilterRecord
+from captum_featinv.images.display import to_image, to_picture
+from captum_featinv.images.heatmap import over_photo
+from captum_featinv.images.sheet import contact_sheet
+from captum_featinv.inversion.report import FilterRecord
 from captum_featinv.studies.explanation import Explanation
 
 _CELL = 160

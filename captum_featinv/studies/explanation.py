@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from captum_featinv.ablation import Ablation
-from captum_featinv.normalization import Normalization
-from captum_featinv.report import Report
+from captum_featinv.images.normalization import Normalization
+from captum_featinv.inversion.report import Report
+from captum_featinv.network.ablation import Ablation
 from captum_featinv.studies.exemplars import Exemplar
 
 

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import Rewrite
-from captum_featinv.display import as_saved, contact_sheet, to_image, to_picture
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.display import as_saved, to_image, to_picture
+from captum_featinv.images.sheet import contact_sheet
 from captum_featinv.inversion import CodeInversion
 from captum_featinv.metrics import texture
 from captum_featinv.models import LoadedModel
-from captum_featinv.recipe import Recipe
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.sheet import TextureSheet
 
 _CELL = 128  # pixels that a caption needs

@@ -8,14 +8,15 @@ from PIL import Image
 from torch import Tensor
 
 from captum_featinv.codes import Energy
-from captum_featinv.display import contact_sheet, to_image, to_picture
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.display import to_image, to_picture
+from captum_featinv.images.sheet import contact_sheet
 from captum_featinv.inversion import FeatureMapInversion
-from captum_featinv.layers import find_layer
+from captum_featinv.inversion.report import Report
 from captum_featinv.models import LoadedModel
-from captum_featinv.reading import read_code
-from captum_featinv.recipe import Recipe
-from captum_featinv.report import Report
+from captum_featinv.network.layers import find_layer
+from captum_featinv.network.reading import read_code
+from captum_featinv.optimization.recipe import Recipe
 
 Chosen = Callable[[Tensor], list[int]]
 

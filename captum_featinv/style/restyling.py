@@ -9,17 +9,22 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from captum_featinv.activations import Activations
-from captum_featinv.arguments import images_of
 from captum_featinv.errors import ArgumentError
-from captum_featinv.guard import guarded
-from captum_featinv.layers import Layer, find_layer
-from captum_featinv.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization, Statistic
+from captum_featinv.images.checks import images_of
+from captum_featinv.images.normalization import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Normalization,
+    Statistic,
+)
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.depth import scales_of
+from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.untouched import untouched
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.param.noise import natural_noise
-from captum_featinv.recipe import Recipe
-from captum_featinv.style.painter import Look, Painter
-from captum_featinv.style.scales import scales_of
-from captum_featinv.style.stylization import Match, StyleDistances, Stylization
+from captum_featinv.style.restyler import Look, Painter
+from captum_featinv.style.target import Match, StyleDistances, Stylization
 
 # Enough for energies in a VGG-16 at 256 px; the noise is less than one sees.
 RECIPE = Recipe(
@@ -119,7 +124,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
         n_steps = _GRAM_STEPS
     recipe = RECIPE if recipe is None else recipe
     recipe = recipe if n_steps is None else replace(recipe, n_steps=n_steps)
-    with guarded(model, contents.device, seed):
+    with untouched(model, contents.device, seed):
         chosen = _chosen(model, contents, style_layers, content_layer, smooth)
         task = Stylization(match, chosen.weights, chosen.content, content_weight, chosen.smooth)
         with Activations(model, chosen.modules) as activations:

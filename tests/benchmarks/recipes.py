@@ -24,9 +24,10 @@ from torch.optim import Optimizer
 
 from captum_featinv import FeatureMapInversion, Recipe
 from captum_featinv.codes import live_filters
-from captum_featinv.display import contact_sheet, to_picture
+from captum_featinv.images.display import to_picture
+from captum_featinv.images.files import from_picture
+from captum_featinv.images.sheet import contact_sheet
 from captum_featinv.models import LoadedModel, load_model
-from captum_featinv.photos import from_picture
 from tests.benchmarks.recipe_book import BOOK
 from tests.benchmarks.transfer import accuracy
 

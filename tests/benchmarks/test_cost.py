@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 
 from captum_featinv import FeatureMapInversion, Recipe
-from captum_featinv.numerics import Numerics, candidates
+from captum_featinv.optimization.precision import Numerics, candidates
 from captum_featinv.transform import RandomBlur
 from tests.benchmarks.stopwatch import LEAST_ROUNDS, MOST_ROUNDS, Stopwatch
 

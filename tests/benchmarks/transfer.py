@@ -6,9 +6,9 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from captum_featinv.activations import Activations
-from captum_featinv.layers import find_layer
 from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.layers import find_layer
 
 _JUDGES = ("_blocks.0", "_blocks.2", "_blocks.4")
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from captum_featinv.display import contact_sheet, to_image, to_picture
+from captum_featinv.images.display import to_image, to_picture
+from captum_featinv.images.sheet import contact_sheet
 from captum_featinv.metrics.interval import Estimate
 from captum_featinv.studies.claims.findings import Claims
 from captum_featinv.studies.claims.intricate import Trend

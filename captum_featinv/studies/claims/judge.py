@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel
-from captum_featinv.reading import read_code
+from captum_featinv.network.reading import read_code
 
 _FILTERS = 64
 _WINDOW = 7

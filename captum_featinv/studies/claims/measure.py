@@ -11,10 +11,10 @@ from torch import Tensor
 
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError, FeatInvWarning
-from captum_featinv.layers import find_layer
 from captum_featinv.models import LoadedModel
-from captum_featinv.reading import read_code
-from captum_featinv.recipe import Recipe
+from captum_featinv.network.layers import find_layer
+from captum_featinv.network.reading import read_code
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims.findings import Claims
 from captum_featinv.studies.claims.intricate import trends
 from captum_featinv.studies.claims.judge import Judge, LayerJudge, RandomJudge, distances

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from captum_featinv.display import as_saved
+from captum_featinv.images.display import as_saved
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
-from captum_featinv.recipe import Recipe
+from captum_featinv.optimization.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import Rewrite, energies, original, reallocate_randomly
-from captum_featinv.display import as_saved
+from captum_featinv.images.display import as_saved
 from captum_featinv.inversion import CodeInversion
 from captum_featinv.metrics.interval import Estimate, pair_estimate
 from captum_featinv.metrics.style import gram_distance, gram_split
 from captum_featinv.models import LoadedModel
-from captum_featinv.reading import read_code
-from captum_featinv.recipe import Recipe
+from captum_featinv.network.reading import read_code
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims.judge import Judge
 
 # Of the Gram distance; with more the energies are its larger part.

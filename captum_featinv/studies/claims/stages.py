@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.activations import Activations
-from captum_featinv.anatomy import running_layers
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import LayerError
-from captum_featinv.layers import list_layers
 from captum_featinv.models import LoadedModel
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.anatomy import running_layers
+from captum_featinv.network.layers import list_layers
 
 _NONLINEAR = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish)
 

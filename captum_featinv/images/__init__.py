@@ -1,0 +1,1 @@
+"""Pictures: files, arrays, sheets, and the two spaces of an image."""

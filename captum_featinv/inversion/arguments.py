@@ -1,0 +1,54 @@
+"""Captum's ways of passing things: tuples, baselines, extra forward arguments."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from captum_featinv.errors import ArgumentError
+
+
+def starts_of(baselines: Any, images: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
+    """The start image of each input, (N, ...), or None where there is no baseline.
+
+    Raises:
+        ArgumentError: a baseline that does not fit its input.
+    """
+    if baselines is None:
+        return (None,) * len(images)
+    given = baselines if isinstance(baselines, tuple) else (baselines,)
+    if len(given) != len(images):
+        raise ArgumentError(f"{len(given)} baselines came with {len(images)} inputs")
+    return tuple(_start(baseline, image) for baseline, image in zip(given, images, strict=True))
+
+
+def _start(baseline: Any, image: Tensor) -> Tensor:
+    start = torch.as_tensor(baseline, dtype=image.dtype, device=image.device).detach()
+    if start.dim() == 0 or (start.shape[1:] == image.shape[1:] and len(start) in (1, len(image))):
+        return start.expand_as(image).clone()
+    raise ArgumentError(
+        "Baseline can be provided as a tensor for just one input and broadcasted to the batch or "
+        f"as one for every input, or as a number; found shape {tuple(start.shape)} for inputs of "
+        f"shape {tuple(image.shape)}"
+    )
+
+
+def forward_args_of(additional_forward_args: Any) -> tuple[Any, ...]:
+    """`additional_forward_args` as a tuple."""
+    if additional_forward_args is None:
+        return ()
+    if isinstance(additional_forward_args, tuple):
+        return additional_forward_args
+    return (additional_forward_args,)
+
+
+def rows_of(argument: Any, examples: Tensor, batch: int) -> Any:
+    """An extra argument for some rows: tensors with one entry an example are picked from."""
+    if isinstance(argument, Tensor) and argument.dim() > 0 and len(argument) == batch:
+        return argument.detach()[examples.to(argument.device)]
+    return argument
+
+
+def like_inputs(inputs: Any, images: tuple[Tensor, ...]) -> Any:
+    """A tuple for a tuple, a tensor for a tensor, as Captum's methods return."""
+    return images if isinstance(inputs, tuple) else images[0]

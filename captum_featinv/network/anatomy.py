@@ -1,0 +1,134 @@
+"""What each layer of a model is: channels, stride and receptive field, measured rather than derived."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from captum_featinv.codes import channel_dim_of
+from captum_featinv.errors import LayerError
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.layers import list_layers
+
+# The probe's lines span this many pixels; no torchvision CNN has a larger stride.
+_SPAN = 32
+
+
+@dataclass(frozen=True)
+class LayerAnatomy:
+    """One layer: its name, its kind, and what its maps are.
+
+    `stride` and `receptive_field` are in pixels of the image's height, the field that of the values
+    halfway down; None where one value depends on the whole image, or where the layer has no maps.
+    """
+
+    name: str
+    kind: str
+    channels: int | None
+    stride: float | None
+    receptive_field: int | None
+
+
+def anatomy(
+    model: nn.Module,
+    *,
+    channels: int = 3,
+    height: int = 768,
+    width: int = 32,
+    frames: int | None = None,
+) -> list[LayerAnatomy]:
+    """What each layer is, in order of registration; layers that never run are left out.
+
+    A value depends on those pixels that, when they are NaN, make it NaN. With the rows above a line
+    spoiled, and then those below it, the values spoiled both times are those whose field the line
+    cuts; summed over one stride's worth of lines they number one less than the field is high.
+
+    Args:
+        model: in eval mode.
+        channels: of the images it takes.
+        height: of the images to run it on; a field higher than this less 100 counts as the whole image.
+        width: likewise, as small as the model takes.
+        frames: of the clips, for a model that takes clips (N, C, T, H, W); None for images.
+
+    Raises:
+        LayerError: no layer puts out a tensor.
+    """
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    size = (height, width) if frames is None else (frames, height, width)
+    image = torch.zeros(1, channels, *size).to(weight)
+    names = running_layers(model, image)
+    layers = list_layers(model)
+    probes = {name: _Probe() for name in names}
+    with torch.no_grad(), Activations(model, {name: layers[name] for name in names}) as activations:
+        for line in range(height // 2, height // 2 + _SPAN + 1):
+            spoiled = torch.cat([image, image])
+            spoiled[0, ..., :line, :] = torch.nan
+            spoiled[1, ..., line:, :] = torch.nan
+            activations.run(spoiled)
+            for name in names:
+                probes[name].add(activations(name), image, name)
+    return [probes[name].described(name, layers[name], height) for name in names]
+
+
+def running_layers(model: nn.Module, image: Tensor) -> list[str]:
+    """The names of the layers that run and put out one tensor."""
+    seen: set[str] = set()
+    layers = list_layers(model)
+
+    def hook(name: str):  # type: ignore[no-untyped-def]
+        def note(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                seen.add(name)
+
+        return note
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not seen:
+        raise LayerError(f"no layer of this {type(model).__name__} puts out a tensor")
+    return [name for name in layers if name in seen]
+
+
+class _Probe:
+    """What the lines did to one layer."""
+
+    def __init__(self) -> None:
+        self._channels: int | None = None
+        self._rows = 0
+        self._above: list[int] = []
+        self._cut: list[int] = []
+        self._whole = False
+
+    def add(self, code: Tensor, image: Tensor, name: str) -> None:
+        if code.dim() == 2:
+            self._channels = code.shape[1]
+        if code.dim() != image.dim():
+            return
+        code = code.movedim(channel_dim_of(code, image, name), 1)
+        self._channels, self._rows = code.shape[1], code.shape[-2]
+        upper, lower = code.isnan().movedim(-2, 1).flatten(2).any(2)
+        self._above.append(int(upper.sum()))
+        self._cut.append(int((upper & lower).sum()))
+        self._whole = self._whole or bool(upper.all() | lower.all())
+
+    def described(self, name: str, module: nn.Module, height: int) -> LayerAnatomy:
+        stride, field = self._measured() if self._above and not self._whole else (None, None)
+        # A grid of windows that adapt to the image has no stride: it has too few rows for one.
+        if stride and field and self._rows < (height - field) / stride - 1:
+            stride = field = None
+        return LayerAnatomy(name, type(module).__name__, self._channels, stride, field)
+
+    def _measured(self) -> tuple[float | None, int | None]:
+        """Stride and field, from the lines between the first and the last that pass a row."""
+        passing = [i for i in range(_SPAN) if self._above[i + 1] > self._above[i]]
+        if not passing:
+            return None, None
+        # The largest stride passes one row only; its lines are the whole span.
+        first, last = (passing[0], passing[-1]) if len(passing) > 1 else (0, _SPAN)
+        passed = self._above[last] - self._above[first]
+        return (last - first) / passed, round(sum(self._cut[first:last]) / passed) + 1

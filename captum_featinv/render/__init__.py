@@ -1,0 +1,12 @@
+"""Lucent's front door: render an image that minimises an objective."""
+
+from captum_featinv.render.features import Features
+from captum_featinv.render.render_vis import (
+    RenderResult,
+    export,
+    render_vis,
+    tensor_to_img_array,
+    view,
+)
+
+__all__ = ["Features", "RenderResult", "export", "render_vis", "tensor_to_img_array", "view"]

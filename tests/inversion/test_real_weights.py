@@ -1,0 +1,151 @@
+"""The default recipe on networks that have learned something, beside the authors' own."""
+
+from functools import cache
+from statistics import geometric_mean, median
+from warnings import catch_warnings, simplefilter
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from captum_featinv import FeatureMapInversion, Recipe
+from captum_featinv.codes import live_filters
+from captum_featinv.errors import FeatInvWarning
+from captum_featinv.images.denoise import total_variation_denoise
+from captum_featinv.images.normalization import Normalization
+from captum_featinv.inversion.report import Report
+from captum_featinv.models import load_model
+from tests.benchmarks import recipes
+from tests.benchmarks.recipes import LAYERS, Setting, photo, split, summary
+
+pytestmark = pytest.mark.slow
+
+PHOTOS, FILTERS = ("astronaut", "coffee"), 4
+RECIPES = {"default": Recipe.default(), "not denoised": Recipe.paper(denoise=None)}
+SHOWN = ("robust", "share", "attained", "lift", "rank", "coverage", "blank", "transfer", "seconds")
+
+
+def setting(layer: str) -> Setting:
+    return Setting("average", 128, layer, PHOTOS, FILTERS)
+
+
+@cache
+def figures(layer: str) -> dict[str, dict[str, float]]:
+    """Of the default, of the paper's recipe, and of the paper's without its last step."""
+    found = {}
+    for name, recipe in RECIPES.items():
+        with catch_warnings():
+            if name != "default":  # the paper's leaves filters of relu5_2 silent, and says so
+                simplefilter("ignore", FeatInvWarning)
+            cells, strips = zip(
+                *(recipes.run(setting(layer), one, recipe) for one in PHOTOS), strict=True
+            )
+        found[name] = summary(cells, torch.stack([split(strip) for strip in strips]))
+        if name == "not denoised":
+            last_step = [denoised(strip) for strip in strips]
+            reports = [
+                {**cell, "records": judged(layer, one, pictures).to_dicts()}
+                for cell, one, pictures in zip(cells, PHOTOS, last_step, strict=True)
+            ]
+            found["paper"] = summary(reports, torch.stack(last_step))
+    return found
+
+
+def denoised(strip: Image.Image) -> Tensor:
+    return total_variation_denoise(split(strip), Recipe.paper().denoise or 0.0)
+
+
+def judged(layer: str, one: str, pictures: Tensor) -> Report:
+    loaded = recipes.network("average")
+    fmi = FeatureMapInversion(loaded.model, loaded.model.features[LAYERS[layer]])
+    inputs, shown = (Normalization().to_model(x) for x in (photo(one, 128), pictures))
+    return fmi.report(shown[None], inputs, recipes.chosen(setting(layer)))
+
+
+def ratio(layer: str, field: str, other: str = "paper") -> float:
+    return figures(layer)["default"][field] / figures(layer)[other][field]
+
+
+def test_print_the_table() -> None:
+    print("\n" + " " * 24 + "".join(f"{field:>10}" for field in SHOWN))
+    for layer in LAYERS:
+        for name, found in figures(layer).items():
+            print(f"{layer:10}{name:14}" + "".join(f"{found[field]:10.4g}" for field in SHOWN))
+    assert all(len(figures(layer)) == 3 for layer in LAYERS)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_filter_dominates_its_layer(layer: str) -> None:
+    default = figures(layer)["default"]
+    # Filters with near twins stay behind them, whatever the number of steps.
+    assert default["rank"] <= figures(layer)["paper"]["rank"] / 2
+    assert default["lift"] >= 10
+    assert default["blank"] == 0
+
+
+def test_over_all_layers_the_filter_is_among_the_first_three() -> None:
+    assert median(figures(layer)["default"]["rank"] for layer in LAYERS) <= 2
+
+
+def test_textures_cover_the_picture() -> None:
+    """At relu1_2 some filters fire at one kind of edge alone, so not at every layer."""
+    assert median(figures(layer)["default"]["coverage"] for layer in LAYERS) >= 0.6
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_default_beats_the_papers(layer: str) -> None:
+    assert ratio(layer, "robust") >= 1.35
+    assert ratio(layer, "attained") >= 1.25
+    assert ratio(layer, "share") >= 1
+
+
+@pytest.mark.parametrize("field", ["robust", "attained"])
+def test_also_without_the_papers_denoising(field: str) -> None:
+    """Which spoils its figures: the last step is left out, all layers together."""
+    assert geometric_mean(ratio(layer, field, "not denoised") for layer in LAYERS) >= 1.35
+
+
+def test_over_all_layers_it_has_twice_the_robust_share() -> None:
+    assert geometric_mean(ratio(layer, "robust") for layer in LAYERS) >= 2
+
+
+def test_in_at_most_a_third_of_the_time() -> None:
+    default, paper = (
+        sum(figures(layer)[name]["seconds"] for layer in LAYERS) for name in ("default", "paper")
+    )
+    print(f"\nseconds: default {default:.1f}, paper {paper:.1f}, ratio {default / paper:.3f}")
+    assert default <= paper / 3
+
+
+def test_another_network_tells_filters_apart_at_least_as_well() -> None:
+    default, paper = (
+        sum(figures(layer)[name]["transfer"] for layer in LAYERS) / len(LAYERS)
+        for name in ("default", "paper")
+    )
+    print(f"\ntransfer: default {default:.2f}, paper {paper:.2f}")
+    assert default >= paper
+
+
+@pytest.mark.parametrize("layer", ["_blocks.2", "_blocks.4", "_blocks.8"])
+def test_nothing_is_tuned_to_one_network(layer: str) -> None:
+    """EfficientNet-lite0, a classifier of another design, whose activations come from one module."""
+    loaded = load_model("efficientnet_lite0")
+    inputs = loaded.normalization.to_model(photo("chelsea", 96))
+    fmi = FeatureMapInversion(loaded.model, layer)
+    with torch.no_grad():
+        code = _code(fmi, inputs)
+    filters = live_filters(code, 8)
+    report = fmi.report(fmi.attribute(inputs, filters), inputs, filters)
+    print(f"\n{layer}\n{report}")
+    assert len(report) == 8
+    assert median(record.rank for record in report) <= 1
+    assert not any(recipes.is_blank(record.coverage, record.contrast) for record in report)
+
+
+def _code(fmi: FeatureMapInversion, inputs: Tensor) -> Tensor:
+    kept: list[Tensor] = []
+    handle = fmi.layer.register_forward_hook(lambda _m, _i, output: kept.append(output))
+    fmi.forward_func(inputs)
+    handle.remove()
+    return kept[-1]

@@ -1,0 +1,106 @@
+"""Filters are silenced for a block, and what a class loses is what they gave."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+from torchvision.ops import Permute
+
+from captum_featinv.errors import ArgumentError, FilterError, LayerError
+from captum_featinv.network.ablation import ablated, ablation
+
+StateOf = Callable[[nn.Module], dict[str, object]]
+
+
+def linear_head(*before: nn.Module) -> nn.Sequential:
+    """A layer, then the mean over places, then weights: class 1 gets 3, -2, 0.5, ... a filter."""
+    head = nn.Linear(5, 2)
+    with torch.no_grad():
+        head.weight[1] = torch.tensor([3.0, -2.0, 0.5, 0.0, 1.0])
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3),
+        nn.ReLU(inplace=True),
+        *before,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        head,
+    ).eval()
+
+
+@pytest.mark.parametrize("filters", [[0], [1], [2, 4], [0, 1, 2, 3, 4], [-5]])
+def test_a_linear_head_loses_exactly_what_the_filters_gave(
+    filters: list[int], photos: Tensor
+) -> None:
+    model = linear_head()
+    means = model[:2](photos).mean((0, 2, 3)).detach()
+    expected = (model[-1].weight[1].detach() * means)[filters].sum()
+    found = ablation(model, "1", filters, photos, 1)
+    assert found.drop == pytest.approx(float(expected), abs=1e-5)
+    assert found.score == pytest.approx(float(model(photos)[:, 1].mean().detach()), abs=1e-5)
+
+
+def test_random_draws_are_seeded_as_many_and_of_others_only(photos: Tensor) -> None:
+    model = linear_head()
+    gains = (model[-1].weight[1] * model[:2](photos).mean((0, 2, 3))).detach()
+    found = ablation(model, "1", [0], photos, 1, others=[0, 2, 4], draws=20, seed=3)
+    possible = [float(gains[2]), float(gains[4])]
+    nearest = {min(possible, key=lambda gain: abs(gain - drop)) for drop in found.random_drops}
+    assert nearest == set(possible)
+    for drop in found.random_drops:
+        assert min(abs(gain - drop) for gain in possible) < 1e-5
+    again = ablation(model, "1", [0], photos, 1, others=[0, 2, 4], draws=20, seed=3)
+    assert again == found
+    assert found.mean_random_drop == pytest.approx(sum(found.random_drops) / 20)
+
+
+def test_too_few_others_are_refused(photos: Tensor) -> None:
+    with pytest.raises(ArgumentError, match="there are 1; ablate fewer"):
+        ablation(linear_head(), "1", [0, 1], photos, 1, others=[0, 1, 2])
+
+
+def test_of_a_module_that_runs_twice_the_last_call_is_silenced(
+    model: nn.Module, photos: Tensor
+) -> None:
+    """The in-place ReLU of the small network: 6 filters first, then 8."""
+    with ablated(model, "relu", list(range(8)), photos):
+        silent = model(photos)
+    assert_close(silent, model.head.bias.expand(2, 4))
+
+
+def test_a_layer_that_keeps_its_channels_last_loses_channels(photos: Tensor) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), Permute([0, 2, 3, 1]))
+    expected = model(photos).clone()
+    expected[..., [1, 3]] = 0
+    with ablated(model, "1", [1, 3], photos):
+        assert torch.equal(model(photos), expected)
+
+
+def test_other_images_and_batches_may_be_shown(photos: Tensor) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    with ablated(model, "1", [2], photos):
+        code = model(torch.rand(5, 3, 30, 20))
+    assert code.shape[0] == 5
+    assert not code[:, 2].any()
+    assert code[:, [0, 1, 3]].any()
+
+
+@pytest.mark.parametrize("error", [None, KeyError("mine"), KeyboardInterrupt()])
+def test_the_model_comes_back_as_it_was(
+    error: BaseException | None, model: nn.Module, photos: Tensor, state_of: StateOf
+) -> None:
+    before = state_of(model)
+    if error is None:
+        ablation(model, "conv2", [1], photos, 0, others=range(8))
+    else:
+        with pytest.raises(type(error)), ablated(model, "conv2", [1], photos):
+            raise error
+    assert state_of(model) == before
+
+
+def test_what_is_not_there_is_named(model: nn.Module, photos: Tensor) -> None:
+    with pytest.raises(FilterError, match=r"filters 0 to 7, not \[8, 99\]"):
+        ablation(model, "conv2", [1, 8, 99], photos, 0)
+    with pytest.raises(LayerError, match="conv2"), ablated(model, "conv3", [1], photos):
+        pass

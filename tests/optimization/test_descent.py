@@ -1,0 +1,142 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, SGD
+from torch.optim.lr_scheduler import StepLR
+from torch.testing import assert_close
+
+from captum_featinv.optimization.descent import Step, descend
+
+Losses = Callable[[int], Tensor]
+
+
+def problem() -> tuple[list[Tensor], Losses]:
+    """Two parameters of three rows, and losses that change from step to step."""
+    images = torch.linspace(-2, 3, 3 * 5).reshape(3, 5).requires_grad_()
+    shifts = torch.linspace(1, -1, 3).reshape(3, 1).requires_grad_()
+
+    def losses(step: int) -> Tensor:
+        return ((images + shifts).square() + 0.1 * step * images.sin()).sum(1)
+
+    return [images, shifts], losses
+
+
+def written_by_hand(*, clip: float | None) -> tuple[list[Tensor], list[Tensor]]:
+    """Five steps of torch's own SGD: the parameters at the end, and the losses before each step."""
+    parameters, losses = problem()
+    optimizer = SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01)
+    schedule = StepLR(optimizer, step_size=2, gamma=0.5)
+    history = []
+    for step in range(5):
+        optimizer.zero_grad()
+        rows = losses(step)
+        rows.sum().backward()
+        if clip is not None:
+            nn.utils.clip_grad_value_(parameters, clip)
+        optimizer.step()
+        schedule.step()
+        history.append(rows.detach())
+    return parameters, history
+
+
+@pytest.mark.parametrize("clip", [None, 0.7])
+@pytest.mark.parametrize("gradients", [True, False], ids=["with gradients", "under no_grad"])
+def test_is_a_loop_of_torchs_optimizer(clip: float | None, gradients: bool) -> None:
+    expected, history = written_by_hand(clip=clip)
+    parameters, losses = problem()
+    optimizer = SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01)
+    schedule = StepLR(optimizer, step_size=2, gamma=0.5)
+    with torch.set_grad_enabled(gradients):
+        steps = list(
+            descend(parameters, losses, optimizer, n_steps=5, schedule=schedule, clip=clip)
+        )
+    assert [step.number for step in steps] == [1, 2, 3, 4, 5]
+    for step, rows in zip(steps, history, strict=True):
+        assert_close(step.losses, rows)
+        assert not step.losses.requires_grad
+    for parameter, value in zip(parameters, expected, strict=True):
+        assert_close(parameter, value)
+
+
+def test_clipping_matters_in_the_loop_that_was_written_by_hand() -> None:
+    (free, _), _ = written_by_hand(clip=None)
+    (clipped, _), _ = written_by_hand(clip=0.7)
+    assert not torch.allclose(free, clipped)
+
+
+def test_lbfgs_finds_the_bottom_of_a_bowl() -> None:
+    bowl = torch.randn(6, 5, dtype=torch.float64)
+    wanted = torch.randn(6, dtype=torch.float64)
+    image = torch.zeros(5, dtype=torch.float64, requires_grad=True)
+    asked: list[int] = []
+
+    def losses(step: int) -> Tensor:
+        asked.append(step)
+        return (bowl @ image - wanted).square().sum()[None]
+
+    optimizer = LBFGS([image], line_search_fn="strong_wolfe")
+    *_, last = descend([image], losses, optimizer, n_steps=3)
+    expected = torch.linalg.lstsq(bowl, wanted[:, None]).solution[:, 0]
+    assert_close(image.detach(), expected, rtol=1e-5, atol=1e-5)
+    assert last.number == 3
+    assert len(asked) > 3
+    assert asked == sorted(asked)
+    assert set(asked) == {0, 1, 2}
+
+
+def test_losses_are_those_before_the_step_with_lbfgs_too() -> None:
+    image = torch.full((1, 3), 2.0, requires_grad=True)
+    (step,) = descend([image], lambda _: image.square().sum(1), LBFGS([image]), n_steps=1)
+    assert step.losses.tolist() == [12]
+
+
+def test_the_weights_of_a_model_get_no_gradients() -> None:
+    model = nn.Linear(5, 2)
+    weights = [weight.clone() for weight in model.parameters()]
+    image = torch.ones(3, 5, requires_grad=True)
+    steps = descend([image], lambda _: model(image).square().sum(1), SGD([image], 0.1), n_steps=2)
+    assert len(list(steps)) == 2
+    for weight, before in zip(model.parameters(), weights, strict=True):
+        assert weight.grad is None
+        assert torch.equal(weight, before)
+
+
+def test_leaving_the_loop_early_leaves_the_rest_undone() -> None:
+    parameters, losses = problem()
+    optimizer = SGD(parameters, lr=0.1)
+    asked: list[int] = []
+
+    def noted(step: int) -> Tensor:
+        asked.append(step)
+        return losses(step)
+
+    for step in descend(parameters, noted, optimizer, n_steps=1000):
+        if step.number == 2:
+            break
+    assert asked == [0, 1]
+    expected, losses = problem()
+    list(descend(expected, losses, SGD(expected, lr=0.1), n_steps=2))
+    assert_close(parameters, expected)
+
+
+def test_an_error_in_the_losses_comes_through() -> None:
+    parameters, losses = problem()
+
+    def fail(step: int) -> Tensor:
+        if step == 1:
+            raise KeyError
+        return losses(step)
+
+    steps: list[Step] = []
+    with pytest.raises(KeyError):
+        steps.extend(descend(parameters, fail, SGD(parameters, lr=0.1), n_steps=3))
+    assert len(steps) <= 1
+
+
+def test_no_steps_change_nothing() -> None:
+    parameters, losses = problem()
+    before = [parameter.clone() for parameter in parameters]
+    assert list(descend(parameters, losses, SGD(parameters, lr=0.1), n_steps=0)) == []
+    assert_close(parameters, before)

@@ -1,0 +1,149 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+from captum_featinv.optimization.redirect import redirect_gradients
+
+Change = Callable[[Tensor], Tensor]
+
+RELUS: dict[str, Change] = {
+    "layer": nn.ReLU(),
+    "in place": nn.ReLU(inplace=True),
+    "functional": functional.relu,
+    "functional in place": lambda code: functional.relu(code, inplace=True),
+    "threshold": nn.Threshold(0.0, 0.0),
+    "relu6": nn.ReLU6(),
+    "relu6 in place": nn.ReLU6(inplace=True),
+}
+TAILS: dict[str, Change] = {
+    "alone": lambda code: code,
+    "clone": Tensor.clone,
+    "max pooling": nn.MaxPool2d(3, stride=2, ceil_mode=True),
+    "average pooling": nn.AvgPool2d(2, stride=1),
+    "concatenated": lambda code: torch.cat([code, code], 1),
+    "pooled twice": nn.Sequential(nn.MaxPool2d(2, stride=1), nn.AvgPool2d((1, 2))),
+}
+
+
+def gradients(network: Change, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a random sum of a network's output, redirected and not."""
+    weights = torch.randn_like(network(image))
+    redirected, plain = network(image), network(image)
+    redirect_gradients(redirected)
+    (first,) = torch.autograd.grad(redirected, image, weights)
+    (second,) = torch.autograd.grad(plain, image, weights)
+    return first, second
+
+
+@pytest.fixture
+def image() -> Tensor:
+    """Mostly silent, so that whole pooling windows are, and below the 6 of ReLU6."""
+    return (torch.randn(2, 3, 7, 9) - 1).requires_grad_()
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+@pytest.mark.parametrize("relu", RELUS.values(), ids=RELUS)
+def test_only_a_silent_unit_that_is_asked_for_more_is_given_a_gradient(
+    image: Tensor, relu: Change, tail: Change
+) -> None:
+    code = relu(image.detach().clone()).requires_grad_()
+    expected_output = tail(code)
+    weights = torch.randn_like(expected_output)
+    (arrived,) = torch.autograd.grad(expected_output, code, weights)
+    expected = torch.zeros_like(image)
+    for place, value in enumerate(image.flatten().tolist()):
+        asked = arrived.flatten()[place].item()
+        if value > 0 or asked < 0:  # to descend a negative gradient is to rise
+            expected.flatten()[place] = asked
+
+    output = tail(relu(image * 1))
+    redirect_gradients(output)
+    (gradient,) = torch.autograd.grad(output, image, weights)
+    assert_close(gradient, expected)
+    assert not torch.equal(gradient, expected * (image > 0))
+
+
+def test_a_hardswish_is_redirected_where_it_is_flat_and_no_further() -> None:
+    image = torch.linspace(-6, 6, 50, requires_grad=True)
+    weights = torch.randn(50)
+    output, plain = functional.hardswish(image), functional.hardswish(image)
+    redirect_gradients(output)
+    (gradient,) = torch.autograd.grad(output, image, weights)
+    (expected,) = torch.autograd.grad(plain, image, weights)
+    assert_close(gradient, torch.where(image < -3, weights.clamp(max=0), expected))
+
+
+def test_each_of_two_concatenated_relus_is_redirected(image: Tensor) -> None:
+    output = torch.cat([torch.relu(image), torch.relu(-3 * image)], 1)
+    weights = torch.randn_like(output)
+    redirect_gradients(output)
+    (gradient,) = torch.autograd.grad(output, image, weights)
+    one, other = weights.chunk(2, dim=1)
+    expected = torch.where(image > 0, one, one.clamp(max=0))
+    expected -= 3 * torch.where(image < 0, other, other.clamp(max=0))
+    assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_unit_that_fires_as_much_as_a_relu6_lets_it_is_not_silent(inplace: bool) -> None:
+    image = torch.tensor([[7.0, 3.0, -1.0]], requires_grad=True)
+    output = functional.relu6(image * 1, inplace=inplace)
+    redirect_gradients(output)
+    (gradient,) = torch.autograd.grad(-output.sum(), image)
+    assert gradient.tolist() == [[0, -1, -1]]
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.Conv2d(3, 4, 3),
+        nn.LeakyReLU(0.2),
+        nn.Tanh(),
+        nn.Sequential(nn.ReLU(), nn.Conv2d(3, 4, 3)),
+        nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3)),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)),
+    ],
+    ids=str,
+)
+def test_nothing_changes_where_the_layer_does_not_end_in_a_relu(
+    image: Tensor, network: nn.Module
+) -> None:
+    redirected, plain = gradients(network.eval(), image)
+    assert torch.equal(redirected, plain)
+
+
+@pytest.mark.parametrize("between", [nn.Conv2d(3, 4, 1), nn.AvgPool2d(2)], ids=str)
+def test_the_relus_before_the_last_are_left_as_they_are(image: Tensor, between: nn.Module) -> None:
+    redirected, _ = gradients(nn.Sequential(nn.ReLU(), between, nn.ReLU()), image)
+    assert redirected.any()
+    assert not redirected[image <= 0].any()
+
+
+def test_only_the_coming_backward_pass_is_redirected(image: Tensor) -> None:
+    relu = nn.ReLU()
+    gradients(relu, image)
+    (gradient,) = torch.autograd.grad(-relu(image).sum(), image)
+    assert_close(gradient, -(image > 0).float())
+
+
+def test_an_output_without_a_graph_is_left_alone() -> None:
+    redirect_gradients(torch.relu(torch.randn(2, 3)))
+
+
+def test_a_silent_filter_learns_to_fire() -> None:
+    conv = nn.Conv2d(3, 4, 3, bias=False)
+    image = torch.zeros(1, 3, 8, 9, requires_grad=True)
+
+    def pull(*, redirect: bool) -> Tensor:
+        code = torch.relu(conv(image) - 0.1)
+        if redirect:
+            redirect_gradients(code)
+        return torch.autograd.grad((code[:, 2] - 1).square().sum(), image)[0]
+
+    assert not pull(redirect=False).any()
+    pulled = torch.relu(conv(-10 * pull(redirect=True)) - 0.1)
+    assert pulled[:, 2].amax() > 0

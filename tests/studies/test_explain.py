@@ -1,0 +1,335 @@
+"""Which filters spoke for a class: closed forms on linear heads, and a real classifier's cat."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import NoiseTunnel, visualization
+from PIL import Image
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from captum_featinv import FeatureMapInversion, Recipe, cli
+from captum_featinv.cli import main
+from captum_featinv.errors import ArgumentError, ForwardError
+from captum_featinv.images.display import to_image
+from captum_featinv.images.files import middle_of
+from captum_featinv.images.normalization import Normalization
+from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.studies.classifier import class_scores, default_layer
+from captum_featinv.studies.exemplars import exemplars
+from captum_featinv.studies.explain import explain, layer_attribution, texture_stability
+from captum_featinv.studies.explain_sheet import explanation_sheet
+
+StateOf = Callable[[nn.Module], dict[str, object]]
+QUICK = Recipe.default(n_steps=2)
+WEIGHTS = torch.tensor([[0.5, 0.0, 0.0, 0.0, 0.0, 0.0], [3.0, -2.0, 0.5, 0.0, 1.0, 2.0]])
+
+
+@pytest.fixture
+def eyes() -> LoadedModel:
+    """Filters 0, 1, 2 see red, green, blue and 3, 4, 5 their lack; a class weighs their means."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 1),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 2),
+    )
+    with torch.no_grad():
+        model[0].weight.copy_(torch.cat([torch.eye(3), -torch.eye(3)])[..., None, None])
+        model[0].bias.fill_(0.1)
+        model[4].weight.copy_(WEIGHTS)
+        model[4].bias.copy_(torch.tensor([-1.0, 0.25]))
+    return LoadedModel(model.eval(), "eyes", Normalization(0.5, 0.5), categories=("grey", "red"))
+
+
+@pytest.fixture
+def photo() -> Tensor:
+    return torch.rand(1, 3, 16, 20)
+
+
+def means(loaded: LoadedModel, photo: Tensor) -> Tensor:
+    code: Tensor = loaded.model[:2](loaded.normalization.to_model(photo))
+    return code.mean((0, 2, 3)).detach()
+
+
+# --- attributions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "LayerGradientXActivation",
+        "LayerIntegratedGradients",
+        "LayerConductance",
+        "LayerGradCam",
+        "LayerDeepLift",
+    ],
+)
+def test_below_a_linear_head_every_method_gives_a_filter_its_weight_times_its_mean(
+    method: str, eyes: LoadedModel, photo: Tensor
+) -> None:
+    """For a layer that is 0 where its input is; DeepLift and IG start from an input of 0."""
+    with torch.no_grad():
+        eyes.model[0].bias.zero_()
+    inputs = eyes.normalization.to_model(photo)
+    found = layer_attribution(eyes.model, "1", inputs, 1, method)
+    expected = WEIGHTS[1] * means(eyes, photo)
+    assert found.shape == (1, 6, 16, 20)
+    summed = found.flatten(2).sum(2)[0]
+    assert_close(summed, expected, atol=2e-3, rtol=1e-2)
+
+
+def test_ranks_and_shares_are_those_of_weight_times_mean(eyes: LoadedModel, photo: Tensor) -> None:
+    found = explain(eyes, photo, "1", target=1, count=6, recipe=QUICK)
+    gains = WEIGHTS[1] * means(eyes, photo)
+    assert found.filters == gains.argsort(descending=True).tolist()
+    for k in range(6):
+        assert found.attribution_share(k) == pytest.approx(
+            float(gains[k] / gains.clamp(min=0).sum()), abs=1e-5
+        )
+        energy = means(eyes, photo)
+        assert found.energy_share(k) == pytest.approx(float(energy[k] / energy.sum()), abs=1e-5)
+    assert found.category == "red"
+
+
+def test_the_ablation_takes_from_the_score_exactly_the_attribution(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    found = explain(eyes, photo, "1", target=1, count=2, ablate=True, recipe=QUICK)
+    assert found.ablation is not None
+    given = found.attribution[found.filters].sum()
+    assert found.ablation.drop == pytest.approx(float(given), abs=1e-5)
+    assert len(found.ablation.random_drops) == 10
+    assert found.ablation.drop > found.ablation.mean_random_drop
+
+
+def test_the_predicted_class_is_explained_and_its_probability_said(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    found = explain(eyes, photo, "1", count=1, recipe=QUICK)
+    scores = eyes.model(eyes.normalization.to_model(photo))[0].detach()
+    assert found.target == int(scores.argmax())
+    assert found.probability == pytest.approx(float(scores.softmax(0).max()), abs=1e-5)
+
+
+def test_the_model_comes_back_as_it_was(
+    eyes: LoadedModel, photo: Tensor, state_of: StateOf
+) -> None:
+    before = state_of(eyes.model)
+    for method in ("LayerDeepLift", "LayerIntegratedGradients"):
+        explain(eyes, photo, "1", method=method, count=2, ablate=True, recipe=QUICK)
+    assert state_of(eyes.model) == before
+
+
+def test_what_cannot_be_explained_says_why(
+    eyes: LoadedModel, photo: Tensor, model: nn.Module
+) -> None:
+    with pytest.raises(ArgumentError, match="classes 0 to 1, not 2"):
+        explain(eyes, photo, "1", target=2)
+    with pytest.raises(ArgumentError, match=r"explains a class; there are .*LayerGradCam"):
+        explain(eyes, photo, "1", method="LayerActivation")
+    with pytest.raises(ArgumentError, match=r"puts out \(1, 6, 16, 20\)"):
+        class_scores(eyes.model[:2], photo)
+    with pytest.raises(ForwardError, match="LayerIntegratedGradients failed at layer 'relu'"):
+        # A ReLU that is used twice, on maps of different sizes.
+        layer_attribution(model, "relu", photo, 0, "LayerIntegratedGradients")
+
+
+def test_the_default_layer_is_the_last_one_that_still_shows_where(model: nn.Module) -> None:
+    """Not the small network's ReLU, which runs twice."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.ReLU(),
+    )  # fmt: skip
+    assert default_layer(net, torch.rand(1, 3, 16, 18)) == "4"
+    assert default_layer(net, torch.rand(1, 3, 32, 32)) == "7"
+    with pytest.raises(ArgumentError, match="8 x 8 places"):
+        default_layer(model, torch.rand(1, 3, 32, 32))
+
+
+# --- natural patches ---------------------------------------------------------------------------
+
+
+def spotted(row: int, column: int, light: float) -> Tensor:
+    photo = torch.zeros(1, 3, 80, 60)
+    photo[0, 0, row, column] = light
+    return photo
+
+
+def test_patches_lie_around_the_brightest_places_the_strongest_photo_first(
+    eyes: LoadedModel,
+) -> None:
+    lights = {
+        "dim": (40, 30, 0.6),
+        "bright": (70, 5, 1.0),
+        "mid": (20, 55, 0.8),
+        "none": (1, 1, 0.0),
+    }
+    photos = [(name, spotted(*light)) for name, light in lights.items()]
+    found = exemplars(eyes.model, "1", [0, 2], photos, eyes.normalization, count=2)
+    assert [e.photo for e in found[0]] == ["bright", "mid"]
+    for exemplar in found[0]:
+        row, column, light = lights[exemplar.photo]
+        assert exemplar.activation == pytest.approx(2 * light - 1 + 0.1, abs=1e-5)
+        assert exemplar.patch.shape == (3, 24, 24)  # a field of one pixel, shown larger
+        assert float(
+            exemplar.patch[0, row - exemplar.top, column - exemplar.left]
+        ) == pytest.approx(light)
+    assert found[2] == []  # nothing is blue
+
+
+def test_a_patch_is_as_large_as_what_a_value_depends_on() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 31, padding=15, bias=False), nn.ReLU()).eval()
+    nn.init.constant_(model[0].weight, 1.0)
+    photos = [("spot", spotted(40, 30, 1.0))]
+    (found,) = exemplars(model, "1", [0], photos, Normalization(0.0, 1.0))[0]
+    assert found.patch.shape[-1] == 30  # 31, but at most half the short edge
+
+
+# --- Captum's workflow -------------------------------------------------------------------------
+
+
+def test_pictures_and_attributions_are_what_captums_visualisers_take(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    found = explain(eyes, photo, "1", count=1, recipe=QUICK)
+    texture = to_image(found.textures[0, 0], 0.5, 0.5)
+    attribution = found.attribution[found.filters[0], ..., None].numpy()
+    _, axes = visualization.visualize_image_attr_multiple(
+        attribution,
+        texture,
+        ["original_image", "heat_map"],
+        ["all", "absolute_value"],
+        use_pyplot=False,
+    )
+    assert len(axes) == 2
+    shown = axes[0].get_images()[0].get_array()
+    np.testing.assert_allclose(shown / 255, texture, atol=1 / 255)
+
+
+def test_a_noise_tunnel_averages_the_textures_of_noisy_photos(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    """Its variance is 0 where a texture does not depend on the photo's noise, and nowhere less."""
+    fmi = FeatureMapInversion(eyes.model, "1", mean=0.5, std=0.5, recipe=Recipe.default(n_steps=5))
+    inputs = eyes.normalization.to_model(0.25 + photo / 2)  # noise has to stay displayable
+    tunnel = NoiseTunnel(fmi)
+    plain = fmi.attribute(inputs, 0)
+    faint = tunnel.attribute(inputs, nt_samples=3, stdevs=1e-9, neuron_selector=0)
+    assert_close(faint, plain, atol=1e-4, rtol=1e-4)
+    noisy = tunnel.attribute(inputs, nt_type="vargrad", nt_samples=3, stdevs=0.1, neuron_selector=0)
+    assert noisy.shape == inputs.shape
+    assert noisy.min() >= -1e-6
+    assert noisy.mean() > 1e-7
+
+
+def test_a_texture_is_stable_against_nothing_and_less_so_against_more(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    fmi = FeatureMapInversion(eyes.model, "1", mean=0.5, std=0.5, recipe=Recipe.default(n_steps=5))
+    inputs = eyes.normalization.to_model(0.25 + photo / 2)
+    figures = [
+        float(texture_stability(fmi, inputs, 0, radius=radius, samples=2))
+        for radius in (0.0, 0.02, 0.4)
+    ]
+    assert figures[0] < 1e-6
+    assert figures[0] < figures[1] < figures[2]
+
+
+# --- the picture and the command line ----------------------------------------------------------
+
+
+@pytest.fixture
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eyes: LoadedModel) -> None:
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("photo.png")
+    Path("natural").mkdir()
+    Path("empty").mkdir()
+    Image.fromarray(noise[::-1].copy()).save("natural/one.png")
+    Path("natural/notes.txt").write_text("no picture")
+    monkeypatch.setattr(cli.explain, "load_model", lambda *_: eyes)
+
+
+@pytest.mark.usefixtures("_folder")
+def test_explain_writes_a_sheet_and_json_and_tells_the_ablation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "explain photo.png --layer 1 --class red --top 2 --exemplars natural --ablate"
+    assert main([*words.split(), "--steps=2", "--size=32", "--out=e.png", "--report=e.json"]) == 0
+    told = json.loads(Path("e.json").read_text(), parse_constant=pytest.fail)
+    assert told["category"] == "red"
+    assert told["layer"] == "1"
+    assert len(told["filters"]) == 2
+    assert [e["photo"] for f in told["filters"] for e in f["exemplars"]] == ["one.png"] * 2
+    assert len(told["ablation"]["random_drops"]) == 10
+    with Image.open("e.png") as sheet:
+        assert sheet.width > 3 * 160
+        assert sheet.height > 3 * 160
+    printed = capsys.readouterr()
+    assert "red: probability 0." in printed.out
+    assert f"a loss of {told['ablation']['drop']:.2f}" in printed.out
+    assert printed.err == ""
+
+
+@pytest.mark.usefixtures("_folder")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("nowhere.png", "no file 'nowhere.png'"),
+        ("photo.png --class purple", "'purple' is neither a number nor a class"),
+        ("photo.png --class 7", "classes 0 to 1, not 7"),
+        ("photo.png --exemplars nowhere", "'nowhere' is no folder"),
+        ("photo.png --exemplars empty", "no pictures in --exemplars 'empty'"),
+        ("photo.png --method LayerGuess", "'LayerGuess' is no layer attribution"),
+        ("photo.png --layer 9", "'9'"),
+        ("photo.png --size 0", "positive"),
+        ("photo.png --ablate --top 5 --layer 1", "ablate fewer"),
+        ("photo.png --out nowhere/e.png", "no folder 'nowhere'"),
+    ],
+)
+def test_an_error_is_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", *words.split()]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_the_sheet_has_a_row_for_the_prediction_and_one_a_filter(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    heights = [
+        explanation_sheet(explain(eyes, photo, "1", count=n, recipe=QUICK)).height
+        for n in (1, 2, 3)
+    ]
+    assert heights[2] - heights[1] == heights[1] - heights[0] >= 128
+
+
+# --- a real classifier -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_cat_is_explained_by_filters_that_its_class_needs() -> None:
+    data = pytest.importorskip("skimage.data")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    loaded = load_model("efficientnet_lite0")
+    photo = middle_of(Image.fromarray(data.chelsea()), 224)
+    found = explain(loaded, photo, count=10, ablate=True, recipe=Recipe.default(n_steps=30))
+    removed = found.ablation
+    assert removed is not None
+    print(f"\n{found.category} {found.probability:.2f}, layer {found.layer}, {found.filters}")
+    print(
+        f"score {removed.score:.2f}, the top ten give {removed.drop:.2f}, ten random "
+        f"live ones {removed.mean_random_drop:.2f}: {[round(d, 2) for d in removed.random_drops]}"
+    )
+    print(found.report)
+    assert found.category == "Egyptian cat"
+    assert found.probability > 0.25
+    assert removed.drop > max(removed.random_drops)
+    assert sorted(r.rank for r in found.report)[5] <= 1
+    assert all(r.robust_share > 0 and r.colours > 1.5 and not r.silent for r in found.report)

@@ -1,0 +1,264 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
+from captum_featinv.images.normalization import Normalization
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.depth import scales_of
+from captum_featinv.style import Restyled, restyle
+
+LAYERS = {"style_layers": ["norm", "conv2"], "content_layer": "conv2"}
+
+
+@pytest.fixture
+def style() -> Tensor:
+    """One image of another size, in few colours."""
+    coarse = torch.rand(1, 3, 5, 4) * torch.tensor([1, 0.5, 0.2]).reshape(3, 1, 1)
+    return Normalization().to_model(nn.functional.interpolate(coarse, (20, 16)))
+
+
+@pytest.mark.parametrize("match", ["energies", "gram", "both"])
+@pytest.mark.parametrize("scales", [(1,), (0.5, 1)])
+def test_the_image_comes_nearer_to_the_style_and_stays_near_the_content(
+    model: nn.Module, photos: Tensor, style: Tensor, match: str, scales: tuple[float, ...]
+) -> None:
+    found = restyle(
+        model,
+        photos,
+        style,
+        match=match,
+        scales=scales,
+        n_steps=30,
+        return_distances=True,
+        **LAYERS,
+    )
+    assert isinstance(found, Restyled)
+    assert found.images.shape == photos.shape
+    assert not found.images.requires_grad
+    before, after = found.before, found.after
+    assert (before.content < 0.02).all()  # 8 bits
+    if match != "gram":
+        assert (after.energies < before.energies / 4).all()
+    if match != "energies":
+        assert (after.gram < before.gram / 2).all()
+    other = restyle(
+        model, photos, style, content_weight=10, n_steps=30, return_distances=True, **LAYERS
+    )
+    assert (other.after.content < after.content).all()
+
+
+def test_distances_are_those_of_the_saved_pictures(
+    model: nn.Module, photos: Tensor, style: Tensor
+) -> None:
+    found = restyle(model, photos, style, n_steps=2, return_distances=True, **LAYERS)
+    space = Normalization()
+    saved = space.to_model((space.to_display(found.images) * 255).round() / 255)
+    codes = []
+    for images in (saved, style):
+        with torch.no_grad(), Activations(model, {"conv2": model.conv2}) as activations:
+            activations.run(images)
+            codes.append(activations("conv2").mean((2, 3)))
+    found = restyle(
+        model, photos, style, n_steps=2, return_distances=True, style_layers={"conv2": 2.0}
+    )
+    again = restyle(model, photos, style, n_steps=2, style_layers={"conv2": 2.0})
+    assert_close(found.images, again)
+    saved = space.to_model((space.to_display(again) * 255).round() / 255)
+    with torch.no_grad(), Activations(model, {"conv2": model.conv2}) as activations:
+        activations.run(saved)
+        mean = activations("conv2").mean((2, 3))
+    expected = (mean - codes[1]).norm(dim=1) / codes[1].norm()
+    assert_close(found.after.energies.float(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_every_image_is_a_problem_of_its_own(
+    model: nn.Module, photos: Tensor, style: Tensor
+) -> None:
+    styles = torch.cat([style, style.flip(1)])
+    together = restyle(model, photos, styles, n_steps=4, **LAYERS)
+    alone = [
+        restyle(model, photo[None], one[None], n_steps=4, **LAYERS)
+        for photo, one in zip(photos, styles, strict=True)
+    ]
+    in_turn = restyle(model, photos, styles, n_steps=4, internal_batch_size=1, **LAYERS)
+    assert_close(together, torch.cat(alone), rtol=1e-3, atol=1e-3)
+    assert_close(together, in_turn, rtol=1e-3, atol=1e-3)
+
+
+def test_the_image_stays_displayable_unless_it_has_no_range(
+    model: nn.Module, photos: Tensor, style: Tensor
+) -> None:
+    shown = Normalization().to_display(restyle(model, photos, style, n_steps=9, **LAYERS))
+    assert shown.min() >= -1e-6
+    assert shown.max() <= 1 + 1e-6
+    free = restyle(model, 50 * photos, 50 * style, n_steps=9, mean=None, **LAYERS)
+    assert torch.isfinite(free).all()
+    assert free.abs().max() > 10
+
+
+def test_the_seed_decides_and_the_model_and_the_dice_come_back_as_they_were(
+    model: nn.Module, photos: Tensor, style: Tensor, state_of: Callable[[nn.Module], dict]
+) -> None:
+    before = state_of(model)
+    images = [restyle(model, photos, style, n_steps=3, seed=seed) for seed in (1, 1, 2)]
+    assert state_of(model) == before
+    assert torch.equal(images[0], images[1])
+    assert not torch.equal(images[0], images[2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_image_has_the_dtype_of_the_content(
+    model: nn.Module, photos: Tensor, style: Tensor, dtype: torch.dtype
+) -> None:
+    images = restyle(model.to(dtype), photos.to(dtype), style.to(dtype), n_steps=3)
+    assert images.dtype == dtype
+    assert torch.isfinite(images).all()
+
+
+def test_ctrl_c_gives_what_there_is(
+    model: nn.Module, photos: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 12:
+            raise KeyboardInterrupt
+
+    model.conv1.register_forward_hook(interrupt)
+    with pytest.warns(FeatInvWarning, match="interrupted"):
+        images = restyle(model, photos, style, scales=(0.5, 1), n_steps=50, **LAYERS)
+    assert images.shape == photos.shape
+    assert torch.isfinite(images).all()
+
+
+def test_what_does_not_fit_is_an_error(model: nn.Module, photos: Tensor, style: Tensor) -> None:
+    for content, other, options, words in [
+        (photos[0], style, {}, "content is"),
+        (photos.numpy(), style, {}, "content is"),
+        (photos, style[0], {}, "style is"),
+        (photos, style.expand(3, -1, -1, -1), {}, "one style for all contents or one for each"),
+        (photos, style, {"scales": ()}, r"scales=\(\)"),
+        (photos, style, {"scales": (0.5, -1)}, "parts of the size"),
+        (photos, style, {"match": "colours"}, "'colours' is none of 'energies', 'gram', 'both'"),
+        (photos, style, {"style_layers": []}, "one of the style layers above 0"),
+        (photos, style, {"content_layer": "conv9"}, "did you mean conv2"),
+    ]:
+        with pytest.raises(ArgumentError, match=words):
+            restyle(model, content, other, n_steps=1, **options)
+
+
+# --- layers by depth ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "style", "content"),
+    [
+        ("vgg16", [1, 6, 11, 18], 8),
+        ("vgg19", [1, 6, 11, 20], 8),
+        ("vgg13_bn", [2, 9, 16, 23], 12),
+        ("alexnet", [1, 4, 7], 4),
+    ],
+)
+def test_the_papers_layers_are_found_in_a_vgg(name: str, style: list[int], content: int) -> None:
+    """relu1_1, relu2_1, relu3_1, relu4_1 and relu2_2."""
+    with torch.device("meta"):
+        features = torchvision.models.get_model(name, weights=None).features
+    narrow = narrowed(features)
+    found = scales_of(narrow, torch.rand(2, 3, 64, 64))
+    assert found.style == [f"features.{i}" for i in style]
+    assert found.content == f"features.{content}"
+    assert not found.residual
+
+
+def narrowed(features: nn.Sequential) -> nn.Module:
+    """The same layers with two channels each, so that it takes no time."""
+    layers: list[nn.Module] = []
+    for layer in features:
+        if isinstance(layer, nn.Conv2d):
+            channels = 2 if layers else 3
+            layer = nn.Conv2d(channels, 2, layer.kernel_size, layer.stride, layer.padding)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer = nn.BatchNorm2d(2)
+        layers.append(layer)
+    whole = nn.Module()
+    whole.features = nn.Sequential(*layers)
+    whole.forward = whole.features.forward
+    return whole.eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "style", "content"),
+    [
+        ("resnet18", ["relu", "layer1.0.relu", "layer2.0.relu", "layer3.0.relu"], "layer1.1.relu"),
+        ("squeezenet1_1", ["features.1", *(f"features.{i}.squeeze_activation" for i in (3, 6, 9))],
+         "features.4.expand3x3_activation"),
+    ],
+)  # fmt: skip
+def test_other_networks_have_a_layer_for_each_scale(
+    name: str, style: list[str], content: str
+) -> None:
+    model = torchvision.models.get_model(name, weights=None).eval()
+    found = scales_of(model, torch.rand(1, 3, 64, 64))
+    assert found.style == style
+    assert found.content == content
+    assert found.residual == name.startswith("res")
+
+
+def test_a_network_that_calls_its_relu_as_a_function_and_keeps_channels_last_is_read() -> None:
+    class Block(nn.Module):
+        def __init__(self, channels: int, filters: int) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(channels, filters, 3, 2, 1)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.conv(image).relu()
+
+    class Last(nn.Module):
+        def forward(self, code: Tensor) -> Tensor:
+            return code.movedim(1, -1).relu()
+
+    model = nn.ModuleList([Block(3, 5), Block(5, 24), Last()])
+    model.forward = lambda image: model[2](model[1](model[0](image)))
+    found = scales_of(model.eval(), torch.rand(1, 3, 40, 36))
+    assert found.style == ["0", "1"]
+    assert found.content == "2"
+
+
+def test_shortcuts_are_seen_and_smoothed(style: Tensor, photos: Tensor) -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.conv2 = nn.Conv2d(3, 6, 3, 1, 1), nn.Conv2d(6, 6, 3, 1, 1)
+            self.relu = nn.ReLU()
+
+        def forward(self, image: Tensor) -> Tensor:
+            code = self.conv1(image)
+            return self.relu(code + self.conv2(code) if self.shortcut else self.conv2(code))
+
+    model = Residual().eval()
+    for model.shortcut in (True, False):
+        assert scales_of(model, photos).residual is model.shortcut
+        images = [restyle(model, photos, style, n_steps=3, smooth=s) for s in (None, True, False)]
+        assert not torch.allclose(images[1], images[2])
+        assert torch.equal(images[0], images[1 if model.shortcut else 2])
+
+
+def test_a_network_without_maps_is_an_error_that_asks_for_names(photos: Tensor) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 13 * 18, 4), nn.ReLU()).eval()
+    with pytest.raises(LayerError, match="name some with style_layers"):
+        restyle(model, photos, photos, n_steps=1)
+
+
+def test_looking_for_layers_leaves_no_hook(
+    model: nn.Module, photos: Tensor, state_of: Callable[[nn.Module], dict]
+) -> None:
+    before = state_of(model)
+    scales_of(model, photos)
+    assert state_of(model) == before
