@@ -1,5 +1,12 @@
 """What can go wrong, each error inheriting the built-ins that Python's and Captum's callers catch."""
 
+import sys
+import warnings
+from types import FrameType
+
+# Whose lines are not the caller's: ours, and those that stand between a caller and ours.
+_BETWEEN = {"captum_featinv", "captum", "contextlib", "functools", "torch"}
+
 
 class FeatInvError(Exception):
     """Every error that this library raises on purpose."""
@@ -31,3 +38,12 @@ class MissingExtraError(FeatInvError, ImportError):
 
 class FeatInvWarning(UserWarning):
     """Something the user should know about a picture that was made all the same."""
+
+
+def warn(message: str) -> None:
+    """Warn at the caller's line, however deep inside the library something was noticed."""
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, FeatInvWarning, stacklevel=level if frame is not None else 2)

@@ -1,12 +1,11 @@
 """What counts as images that a model can be asked about."""
 
 from typing import Any
-from warnings import warn
 
 import torch
 from torch import Tensor
 
-from captum_featinv.errors import ArgumentError, ArgumentTypeError, FeatInvWarning
+from captum_featinv.errors import ArgumentError, ArgumentTypeError, warn
 from captum_featinv.images.normalization import Normalization
 
 # How far beyond the displayable range, in parts of it, an input may lie without a warning.
@@ -61,7 +60,5 @@ def _warn_of_range(image: Tensor, normalization: Normalization) -> None:
         warn(
             f"inputs lie in [{image.min().item():.3g}, {image.max().item():.3g}], which mean and std "
             f"map to [{low:.3g}, {high:.3g}] instead of [0, 1]; pass the mean and std with which the "
-            "inputs were normalised, or mean=None if they have no displayable range",
-            FeatInvWarning,
-            stacklevel=5,
+            "inputs were normalised, or mean=None if they have no displayable range"
         )

@@ -1,11 +1,10 @@
 """Say what became of an inversion, where that is not a picture."""
 
 from collections.abc import Sequence
-from warnings import warn
 
 from torch import Tensor
 
-from captum_featinv.errors import FeatInvWarning
+from captum_featinv.errors import warn
 from captum_featinv.inversion.solver import Solution
 from captum_featinv.inversion.targets import FilterMaps, Targets
 
@@ -19,17 +18,13 @@ def warn_of(solution: Solution, targets: Targets, layers: Sequence[str]) -> None
         warn(
             f"{_named(targets, solution.failed)} of layer {where}: nothing to show, the start "
             "image is returned. The filter never fired, or the code asks for nothing; try "
-            'another photo, energy="layer", or more steps',
-            FeatInvWarning,
-            stacklevel=5,
+            'another photo, energy="layer", or more steps'
         )
     diverged = solution.diverged & ~solution.failed
     if bool(diverged.any()):
         warn(
             f"{_named(targets, diverged)} of layer {where}: the run diverged, and the picture is "
-            "no nearer to its code than the start image; try more steps or a smaller learning rate",
-            FeatInvWarning,
-            stacklevel=5,
+            "no nearer to its code than the start image; try more steps or a smaller learning rate"
         )
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from warnings import warn
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from captum_featinv.codes import channel_dim_of
-from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
+from captum_featinv.errors import ArgumentError, LayerError, warn
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.inversion.arguments import rows_of
 from captum_featinv.inversion.targets import Targets
@@ -160,7 +159,7 @@ class Solver:
                 interrupted = interrupted or batch.run(bar.update)
                 solutions.append(batch.solution())
         if interrupted:
-            warn("interrupted: the pictures are as far as they came", FeatInvWarning, stacklevel=4)
+            warn("interrupted: the pictures are as far as they came")
         images = zip(*(solution.images for solution in solutions), strict=True)
         others = zip(*(solution[1:] for solution in solutions), strict=True)
         return Solution(tuple(torch.cat(i) for i in images), *(torch.cat(o) for o in others))

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from warnings import warn
 
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.errors import FeatInvWarning
+from captum_featinv.errors import warn
 
 
 @contextmanager
@@ -50,9 +49,7 @@ def _buffers_at_risk(model: Callable[..., Any]) -> list[tuple[Tensor, Tensor]]:
         return []
     warn(
         f"{type(model).__name__} is in training mode, so batch normalisation and dropout mix the "
-        "images of a batch or blur the picture; call model.eval() first",
-        FeatInvWarning,
-        stacklevel=4,
+        "images of a batch or blur the picture; call model.eval() first"
     )
     return [(buffer, buffer.clone()) for buffer in model.buffers()]
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from warnings import warn
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from torch.nn import functional
 from torch.optim import Adam, Optimizer
 from tqdm import tqdm
 
-from captum_featinv.errors import ArgumentError, ArgumentTypeError, FeatInvWarning
+from captum_featinv.errors import ArgumentError, ArgumentTypeError, warn
 from captum_featinv.network.untouched import untouched
 from captum_featinv.objectives import as_objective
 from captum_featinv.optimization.descent import descend
@@ -127,11 +126,7 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
             for step in tqdm(loop, disable=not progress, total=steps):
                 run.add(step.number, step.losses, draw)
         except KeyboardInterrupt:
-            warn(
-                f"interrupted after {run.step} of {steps} steps: the picture is as far as it came",
-                FeatInvWarning,
-                stacklevel=2,
-            )
+            warn(f"interrupted after {run.step} of {steps} steps: the picture is as far as it came")
             run.snapshots.append(tensor_to_img_array(draw()))
     final = draw().detach()
     if save_image:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal
-from warnings import warn
 
 import torch
 from torch import Tensor, nn
 
 from captum_featinv.codes import channel_dim_of
-from captum_featinv.errors import FeatInvWarning, FilterError, LayerError
+from captum_featinv.errors import FilterError, LayerError, warn
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.inversion.report import FilterRecord, Report
@@ -140,7 +139,7 @@ def ask(title: str, method: Method, question: Question) -> Answer:
             result = method.answer(question).detach()
     except Exception as error:  # whatever a method of anyone's raises, the others go on
         text = f"{type(error).__name__}: {error}"
-        warn(f"{title!r} failed on {question.layer!r}: {text}", FeatInvWarning, stacklevel=3)
+        warn(f"{title!r} failed on {question.layer!r}: {text}")
         return Answer(method.kind, None, perf_counter() - start, error=text)
     return Answer(method.kind, result, perf_counter() - start)
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from warnings import warn
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from captum_featinv.codes import channel_dim_of
-from captum_featinv.errors import FeatInvWarning
+from captum_featinv.errors import warn
 from captum_featinv.images.display import as_saved
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.network.activations import Activations
@@ -76,7 +75,7 @@ class Painter:
                 self._rows(contents[chunk], _rows_of(styles, chunk), bar.update) for chunk in chunks
             ]
         if self.interrupted:
-            warn("interrupted: the images are as far as they came", FeatInvWarning, stacklevel=3)
+            warn("interrupted: the images are as far as they came")
         return torch.cat(images)
 
     def _rows(self, contents: Tensor, styles: Tensor, advance: Callable[[], Any]) -> Tensor:
