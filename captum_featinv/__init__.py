@@ -5,6 +5,7 @@ from importlib.metadata import version
 from captum_featinv import codes, metrics, objectives, param, render, style, transform
 from captum_featinv._moved import keep_old_names
 from captum_featinv.inversion import CodeInversion, FeatureMapInversion
+from captum_featinv.network import views
 from captum_featinv.network.layers import list_layers
 from captum_featinv.optimization.recipe import Recipe
 
@@ -23,6 +24,7 @@ __all__ = [
     "render",
     "style",
     "transform",
+    "views",
 ]
 
 keep_old_names(__name__)

@@ -72,7 +72,7 @@ def jitter(d: int, *, generator: Generator | None = None) -> RandomTransform:
         raise ArgumentError(f"jitter by less than 2 pixels would do nothing. Given: {d}")
 
     def throw(dice: Generator | None) -> View:
-        down, right = torch.randint(d, (2,), generator=dice).tolist()
+        down, right = torch.randint(d, (2,), generator=dice, device="cpu").tolist()
         # Padding by less than nothing crops.
         return lambda image: functional.pad(image, [right, -right, down, -down])
 
@@ -95,7 +95,7 @@ def random_scale(scales: Sequence[float], *, generator: Generator | None = None)
     """
 
     def throw(dice: Generator | None) -> View:
-        scale = scales[int(torch.randint(len(scales), (), generator=dice))]
+        scale = scales[_thrown(len(scales), dice)]
 
         def view(image: Tensor) -> Tensor:
             old = image.shape[-2:]
@@ -125,10 +125,14 @@ def random_rotate(
         raise ArgumentError(f"units={units!r} are neither 'degrees' nor 'radians'")
 
     def throw(dice: Generator | None) -> View:
-        angle = float(angles[int(torch.randint(len(angles), (), generator=dice))])
+        angle = float(angles[_thrown(len(angles), dice)])
         return lambda image: rotate(image, angle, InterpolationMode.BILINEAR)
 
     return RandomTransform(throw, generator)
+
+
+def _thrown(count: int, dice: Generator | None) -> int:
+    return int(torch.randint(count, (), generator=dice, device="cpu"))
 
 
 def compose(transforms: Iterable[View]) -> View:
@@ -145,7 +149,18 @@ def compose(transforms: Iterable[View]) -> View:
 
 def normalize(mean: Statistic = IMAGENET_MEAN, std: Statistic = IMAGENET_STD) -> View:
     """The normalisation of torchvision's models, or another one."""
-    return Normalization(mean, std).to_model
+    space = Normalization(mean, std)
+    placed: dict[tuple[torch.device, torch.dtype, int], Normalization] = {}
+
+    def view(image: Tensor) -> Tensor:
+        where = (image.device, image.dtype, image.dim())
+        if (
+            where not in placed
+        ):  # once a device: a copy from the host in every step would wait for it
+            placed[where] = space.placed_like(image)
+        return placed[where].to_model(image)
+
+    return view
 
 
 def preprocess_inceptionv1() -> View:
@@ -163,13 +178,17 @@ standard_transforms = (
 )
 
 
+# Of how many sizes a random blur is: more than one sees, and few enough to be made beforehand.
+_SIZES = 32
+
+
 @dataclass(frozen=True)
 class RandomBlur:
     """A Gaussian blur over the last two dimensions, in some of the steps.
 
     Args:
         probability: of blurring at all.
-        sigma: the range of the standard deviation, in pixels.
+        sigma: the range of the standard deviation, in pixels, of which 32 values are taken.
     """
 
     probability: float = 0.5
@@ -177,28 +196,42 @@ class RandomBlur:
 
     def draw(self, generator: Generator | None) -> View:
         """Whether to blur, and how much."""
-        blurs, position = torch.rand(2, generator=generator).tolist()
+        blurs, position = torch.rand(2, generator=generator, device="cpu").tolist()
         if blurs >= self.probability:
             return same
         low, high = self.sigma
-        sigma = low + (high - low) * position
-        return lambda image: gaussian_blur(image, sigma)
+        return Blur(low + (high - low) * int(position * _SIZES) / (_SIZES - 1))
+
+
+@dataclass(frozen=True)
+class Blur:
+    """A Gaussian blur over height and width, the border reflected.
+
+    Args:
+        sigma: standard deviation in pixels; the kernel is cut off at three of them.
+    """
+
+    sigma: float
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Images (rows, channel, *, height, width) blurred; without height and width as they are."""
+        return self.ready_for(image)(image)
+
+    def ready_for(self, image: Tensor) -> View:
+        """The same for images of one size, device and dtype, with all that it needs made."""
+        if self.sigma == 0 or image.dim() < 4:
+            return same
+        *_, height, width = image.shape
+        # A line of pixels cannot be reflected by more than its size.
+        radius = min(int(3 * self.sigma + 0.5), height - 1, width - 1)
+        down, across = (_blurring(size, self.sigma, radius, image) for size in (height, width))
+        across = across.mT.contiguous()
+        return lambda shown: down @ shown @ across
 
 
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur of `sigma` pixels over height and width, the border reflected.
-
-    Args:
-        image: (rows, channel, *, height, width); without height and width it comes back as it is.
-        sigma: standard deviation in pixels; the kernel is cut off at three of them.
-    """
-    if sigma == 0 or image.dim() < 4:
-        return image
-    *_, height, width = image.shape
-    # A line of pixels cannot be reflected by more than its size.
-    radius = min(int(3 * sigma + 0.5), height - 1, width - 1)
-    down, across = (_blurring(size, sigma, radius, image) for size in (height, width))
-    return down @ image @ across.mT
+    """A Gaussian blur of `sigma` pixels; see `Blur`."""
+    return Blur(sigma)(image)
 
 
 def _blurring(size: int, sigma: float, radius: int, image: Tensor) -> Tensor:

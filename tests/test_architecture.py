@@ -8,7 +8,7 @@ import jupytext
 import matplotlib as mpl
 import pytest
 
-from captum_featinv import Recipe
+from captum_featinv.optimization import loop
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
@@ -47,8 +47,8 @@ assert torch.equal(before, torch.random.get_rng_state())
 def test_the_readmes_code_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = Recipe.run
-    monkeypatch.setattr(Recipe, "run", lambda *a, **options: islice(whole(*a, **options), 2))
+    whole = loop.descend
+    monkeypatch.setattr(loop, "descend", lambda *a, **options: islice(whole(*a, **options), 2))
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) >= 3
     for block in blocks:

@@ -15,7 +15,7 @@ from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images.files import central_square, from_picture, open_picture
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.layers import find_layer
-from captum_featinv.optimization.precision import Precision, halving_pays
+from captum_featinv.optimization.precision import Precision
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims import (
     Claims,
@@ -105,10 +105,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     """With the precision settled: the trial takes time for it, and may not come out twice the same."""
-    precision = options.precision
-    if precision == "auto":
-        precision = "bfloat16" if halving_pays(torch.device("cpu")) else "float32"
-    return Recipe.default(precision=precision, n_steps=options.steps)
+    return Recipe.default(precision=options.precision, n_steps=options.steps)
 
 
 def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:

@@ -12,12 +12,13 @@ from captum_featinv.images.normalization import Normalization
 _SLACK = 0.1
 
 
-def images_of(inputs: Any, normalization: Normalization) -> tuple[Tensor, ...]:
+def images_of(inputs: Any) -> tuple[Tensor, ...]:
     """`inputs` as a tuple of detached copies, after a check of each.
 
     Raises:
         ArgumentTypeError: not a tensor, nor a tuple of tensors.
-        ArgumentError: not floating point, not finite, empty, or without a batch dimension.
+        ArgumentError: not floating point, not finite, empty, or without a batch dimension; or inputs
+            of different numbers of examples.
     """
     images = inputs if isinstance(inputs, tuple) else (inputs,)
     wrong = next((i for i in images if not isinstance(i, Tensor)), None)
@@ -28,7 +29,9 @@ def images_of(inputs: Any, normalization: Normalization) -> tuple[Tensor, ...]:
         )
     for image in images:
         _check_image(image)
-        _warn_of_range(image, normalization)
+    if len({len(image) for image in images}) > 1:
+        counts = ", ".join(str(len(image)) for image in images)
+        raise ArgumentError(f"inputs have {counts} examples, expected as many in each")
     return tuple(image.detach().clone() for image in images)
 
 
@@ -51,7 +54,8 @@ def _check_image(image: Tensor) -> None:
         )
 
 
-def _warn_of_range(image: Tensor, normalization: Normalization) -> None:
+def warn_of_range(image: Tensor, normalization: Normalization) -> None:
+    """Warn of an input outside the displayable range that its normalisation implies."""
     if not normalization.bounded or image.device.type == "meta":
         return
     shown = normalization.to_display(image.detach())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,6 +56,12 @@ class Normalization:
         """Whether the model's inputs have a displayable range."""
         return self.mean is not None
 
+    def placed_like(self, images: Tensor) -> "Normalization":
+        """The same with its numbers beside such images: using it copies nothing from the host."""
+        if self.mean is None:
+            return self
+        return Normalization(_broadcast(self.mean, images), _broadcast(self.std, images))
+
     def to_model(self, image: Tensor) -> Tensor:
         """A displayable image as the model sees it, `(image - mean) / std`."""
         if self.mean is None:
@@ -73,7 +80,7 @@ class Normalization:
         So a step of an optimiser means the same whatever the range of the model's inputs is.
         """
         if self.bounded:
-            return self
+            return self.placed_like(inputs)
         flat = inputs.flatten(1)
         shape = (-1, *[1] * (inputs.dim() - 1))
         spread = flat.std(1, correction=0).reshape(shape)
@@ -81,10 +88,44 @@ class Normalization:
         return Normalization(_TYPICAL_MEAN - flat.mean(1).reshape(shape) * std, std)
 
 
+def one_per_input(mean: Any, std: Any) -> tuple[Normalization, ...]:
+    """A normalisation for all inputs of a model, or one for each if there are as many statistics.
+
+    Args:
+        mean: see `Normalization`; or a list of such, one an input, in which a number for a whole input
+            stands in brackets. A list of plain numbers is one a channel.
+        std: likewise.
+
+    Raises:
+        ArgumentError: `mean` and `std` are for different numbers of inputs.
+
+    Example:
+        >>> [space.bounded for space in one_per_input([(0.5, 0.4, 0.4), None], 0.25)]
+        [True, False]
+    """
+    counts = {len(statistic) for statistic in (mean, std) if _one_per_input(statistic)}
+    if len(counts) > 1:
+        raise ArgumentError(
+            f"mean is for {len(mean)} inputs and std for {len(std)}; give as many, or one for all"
+        )
+    count = counts.pop() if counts else 1
+    means = mean if _one_per_input(mean) else [mean] * count
+    stds = std if _one_per_input(std) else [std] * count
+    return tuple(Normalization(one, other) for one, other in zip(means, stds, strict=True))
+
+
+def _one_per_input(statistic: Any) -> bool:
+    """Whether there is one statistic for each input; a list of numbers is one of a single input."""
+    return isinstance(statistic, list | tuple) and any(
+        one is None or isinstance(one, list | tuple) or (isinstance(one, Tensor) and one.dim() > 0)
+        for one in statistic
+    )
+
+
 def _broadcast(statistic: Statistic, image: Tensor) -> Tensor:
+    if isinstance(statistic, Tensor) and statistic.dim() == image.dim():
+        return statistic  # placed already
     values = torch.as_tensor(statistic, dtype=image.dtype, device=image.device)
-    if values.dim() == image.dim():
-        return values
     if values.numel() not in (1, image.shape[1]):
         unbatched = image.dim() == 3 and len(image) == values.numel()
         raise ArgumentError(
@@ -93,4 +134,4 @@ def _broadcast(statistic: Statistic, image: Tensor) -> Tensor:
             "the inputs have no displayable range"
             + ("; or is this one image? photo[None] adds the batch dimension" if unbatched else "")
         )
-    return values.reshape(-1, *[1] * (image.dim() - 2))
+    return values.reshape(1, -1, *[1] * (image.dim() - 2))

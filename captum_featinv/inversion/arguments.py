@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.normalization import Normalization
 
 
 def starts_of(baselines: Any, images: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
@@ -33,7 +34,7 @@ def _start(baseline: Any, image: Tensor) -> Tensor:
     )
 
 
-def forward_args_of(additional_forward_args: Any) -> tuple[Any, ...]:
+def extra_of(additional_forward_args: Any) -> tuple[Any, ...]:
     """`additional_forward_args` as a tuple."""
     if additional_forward_args is None:
         return ()
@@ -42,11 +43,20 @@ def forward_args_of(additional_forward_args: Any) -> tuple[Any, ...]:
     return (additional_forward_args,)
 
 
-def rows_of(argument: Any, examples: Tensor, batch: int) -> Any:
-    """An extra argument for some rows: tensors with one entry an example are picked from."""
-    if isinstance(argument, Tensor) and argument.dim() > 0 and len(argument) == batch:
-        return argument.detach()[examples.to(argument.device)]
-    return argument
+def spaces_for(
+    spaces: tuple[Normalization, ...], images: tuple[Tensor, ...]
+) -> tuple[Normalization, ...]:
+    """A normalisation for each input, from one for all or one for each.
+
+    Raises:
+        ArgumentError: there are neither one nor as many as inputs.
+    """
+    if len(spaces) not in (1, len(images)):
+        raise ArgumentError(
+            f"mean and std are for {len(spaces)} inputs, but {len(images)} came; give one for each, "
+            "such as mean=[(0.485, 0.456, 0.406), (0.5,)], or one for all"
+        )
+    return spaces if len(spaces) == len(images) else spaces * len(images)
 
 
 def like_inputs(inputs: Any, images: tuple[Tensor, ...]) -> Any:

@@ -1,9 +1,9 @@
 """Code inversion: find the image that has a given code."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
 import torch
 from captum.attr import NeuronAttribution
@@ -12,29 +12,36 @@ from torch import Tensor, nn
 
 from captum_featinv.codes import Rewrite, original
 from captum_featinv.errors import ArgumentError, LayerError
-from captum_featinv.images.checks import images_of
+from captum_featinv.images.checks import images_of, warn_of_range
 from captum_featinv.images.display import to_image
-from captum_featinv.images.normalization import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Normalization,
-    Statistic,
-)
-from captum_featinv.inversion.arguments import (
-    forward_args_of,
-    like_inputs,
-    starts_of,
-)
+from captum_featinv.images.normalization import IMAGENET_MEAN, IMAGENET_STD, one_per_input
+from captum_featinv.inversion.arguments import extra_of, like_inputs, spaces_for, starts_of
 from captum_featinv.inversion.outcome import warn_of
-from captum_featinv.inversion.solver import Solution, Solver
-from captum_featinv.inversion.targets import Targets, WholeCodes
+from captum_featinv.inversion.rows import Question, Solution
+from captum_featinv.inversion.solving import solve
+from captum_featinv.inversion.targets import Codes, Targets, WholeCodes
 from captum_featinv.network.activations import Activations
+from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.reading import Reader, views_of
 from captum_featinv.network.untouched import untouched
+from captum_featinv.network.views import View, channels
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.param.parameterization import Parameterization
 
-ParamF = Callable[[], Parameterization]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+# A tensor for a tensor, a tuple for a tuple.
+Given = TypeVar("Given", Tensor, tuple[Tensor, ...])
+
+
+class Options(TypedDict, total=False):
+    """How an inversion is run; see `CodeInversion.attribute`."""
+
+    n_steps: int | None
+    internal_batch_size: int | None
+    seed: int
+    show_progress: bool
 
 
 class CodeInversion(NeuronAttribution):
@@ -57,10 +64,13 @@ class CodeInversion(NeuronAttribution):
         device_ids: as everywhere in Captum, for DataParallel models.
         mean: of the normalisation that `inputs` went through, one number a channel or one for all, so
             that the image can be kept displayable; None if inputs have no displayable range, and
-            then nothing is bounded.
+            then nothing is bounded. For a model of several inputs also a list of these, one an input.
         std: likewise.
         recipe: how to look for the image; `Recipe.default()` if None.
-        channel_dim: where the layer's code keeps its channels; found out if None.
+        view: from what the layer puts out to its code (N, channel, \*positions), or a mapping from
+            layers' names to such functions; see `captum_featinv.views`. If None, what it puts out is
+            its code, with channels last where its shape tells so.
+        channel_dim: where the layer keeps its channels, short for `view=views.channels(channel_dim)`.
 
     Raises:
         LayerError: there is no such layer, or there are several.
@@ -80,17 +90,45 @@ class CodeInversion(NeuronAttribution):
         layer: Layer | Sequence[Layer],
         device_ids: list[int] | None = None,
         *,
-        mean: Statistic | None = IMAGENET_MEAN,
-        std: Statistic = IMAGENET_STD,
+        mean: Any = IMAGENET_MEAN,
+        std: Any = IMAGENET_STD,
         recipe: Recipe | None = None,
+        view: View | Mapping[str, View] | None = None,
         channel_dim: int | None = None,
     ) -> None:
         NeuronAttribution.__init__(self, forward_func, layer, device_ids)
         modules = [module for _, module in self._find(layer)]
         self.layer: Any = modules if isinstance(layer, list | tuple) else modules[0]
-        self.normalization = Normalization(mean, std)
+        self.spaces = one_per_input(mean, std)
+        self.normalization = self.spaces[0]
         self.recipe = Recipe.default() if recipe is None else recipe
-        self.channel_dim = channel_dim
+        if view is not None and channel_dim is not None:
+            raise ArgumentError("`view` and `channel_dim` say the same; pass one of them")
+        self.view = view if channel_dim is None else channels(channel_dim)
+
+    @overload
+    def attribute(
+        self,
+        inputs: Given,
+        rewrite: Rewrite | None = None,
+        baselines: Any = None,
+        additional_forward_args: Any = None,
+        *,
+        return_convergence_delta: Literal[False] = False,
+        **options: "Unpack[Options]",
+    ) -> Given: ...
+
+    @overload
+    def attribute(
+        self,
+        inputs: Given,
+        rewrite: Rewrite | None = None,
+        baselines: Any = None,
+        additional_forward_args: Any = None,
+        *,
+        return_convergence_delta: Literal[True],
+        **options: "Unpack[Options]",
+    ) -> tuple[Given, Tensor]: ...
 
     @log_usage()
     def attribute(
@@ -136,9 +174,10 @@ class CodeInversion(NeuronAttribution):
             ForwardError: the model itself failed.
         """
         rewrite = original if rewrite is None else rewrite
-        with self._solver(inputs, baselines, additional_forward_args, n_steps, seed) as solver:
-            codes = {name: _rewritten(code, rewrite) for name, code in solver.read().items()}
-            solution = self._solve(solver, WholeCodes(codes), internal_batch_size, show_progress)
+        with self._asked(inputs, baselines, additional_forward_args, n_steps, seed) as question:
+            codes = question.reader.read(question.inputs, checked_size(internal_batch_size))
+            targets = WholeCodes({name: _rewritten(code, rewrite) for name, code in codes.items()})
+            solution = self._solve(question, codes, targets, internal_batch_size, show_progress)
         images = like_inputs(inputs, solution.images)
         return (images, solution.errors) if return_convergence_delta else images
 
@@ -155,7 +194,8 @@ class CodeInversion(NeuronAttribution):
         """(..., C, H, W) in the model's input space as an array (..., H, W, C) in [0, 1].
 
         Clips (..., C, T, H, W) take `positions=3` and become (..., T, H, W, C). The array is what
-        `captum.attr.visualization` takes; see `captum_featinv.images.display.to_image`.
+        `captum.attr.visualization` takes; see `captum_featinv.images.to_image`. Of a model of several
+        inputs it is the first that is shown.
         """
         return to_image(
             attributions,
@@ -172,43 +212,51 @@ class CodeInversion(NeuronAttribution):
         return [find_layer(self.forward_func, one) for one in given]
 
     @contextmanager
-    def _solver(
+    def _asked(
         self, inputs: Any, baselines: Any, forward_args: Any, n_steps: int | None, seed: int
-    ) -> Iterator[Solver]:
+    ) -> Iterator[Question]:
+        """A question whose reader works as long as the block is open."""
         layers = self._find(self.layer)
-        names = _distinct([name for name, _ in layers])
-        modules = [module for _, module in layers]
+        names = tuple(_distinct([name for name, _ in layers]))
+        hooked = dict(zip(names, [module for _, module in layers], strict=True))
+        views = views_of(names, self.view)
         recipe = self.recipe if n_steps is None else replace(self.recipe, n_steps=n_steps)
-        first = inputs[0] if isinstance(inputs, tuple) and inputs else inputs
-        device = first.device if isinstance(first, Tensor) else torch.device("cpu")
-        with untouched(self.forward_func, device, seed):
-            images = images_of(inputs, self.normalization)
+        with untouched(self.forward_func, _device_of(inputs), seed):
+            images = images_of(inputs)
+            spaces = spaces_for(self.spaces, images)
+            for image, space in zip(images, spaces, strict=True):
+                warn_of_range(image, space)
             starts = starts_of(baselines, images)
-            hooked = dict(zip(names, modules, strict=True))
-            with Activations(self.forward_func, hooked, self.device_ids) as activations:
-                yield Solver(
-                    activations,
-                    tuple(names),
-                    images,
-                    starts,
-                    forward_args_of(forward_args),
-                    self.normalization,
-                    recipe,
-                    seed,
-                    self.channel_dim,
-                )
+            given = Inputs(images, extra_of(forward_args))
+            with Activations(self.forward_func, hooked, self.device_ids, select=views) as opened:
+                yield Question(Reader(opened, names, views), given, starts, spaces, recipe, seed)
 
     def _solve(
-        self, solver: Solver, targets: Targets, rows_at_once: int | None, show_progress: bool
+        self,
+        question: Question,
+        codes: Codes,
+        targets: Targets,
+        rows_at_once: int | None,
+        show_progress: bool,
     ) -> Solution:
-        if rows_at_once is not None and rows_at_once < 1:
-            raise ArgumentError(
-                f"Batch size must be greater than 0. Given internal_batch_size={rows_at_once}"
-            )
         title = f"{self.get_name()} attribution" if show_progress else None
-        solution = solver.solve(targets, rows_at_once=rows_at_once, title=title)
-        warn_of(solution, targets, solver.layers)
+        solution = solve(question, codes, targets, rows_at_once=rows_at_once, title=title)
+        warn_of(solution, targets, question.reader.layers)
         return solution
+
+
+def checked_size(rows_at_once: int | None) -> int | None:
+    """An `internal_batch_size`, if it is one."""
+    if rows_at_once is not None and rows_at_once < 1:
+        raise ArgumentError(
+            f"Batch size must be greater than 0. Given internal_batch_size={rows_at_once}"
+        )
+    return rows_at_once
+
+
+def _device_of(inputs: Any) -> torch.device:
+    first = inputs[0] if isinstance(inputs, tuple) and inputs else inputs
+    return first.device if isinstance(first, Tensor) else torch.device("cpu")
 
 
 def _rewritten(code: Tensor, rewrite: Rewrite) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from captum.log import log_usage
@@ -13,13 +13,19 @@ from captum_featinv import param
 from captum_featinv.codes import Energy
 from captum_featinv.errors import ArgumentError, LayerError
 from captum_featinv.inversion.arguments import like_inputs
-from captum_featinv.inversion.code_inversion import CodeInversion
-from captum_featinv.inversion.report import Report, measure
-from captum_featinv.inversion.selectors import Selector, indices_of, places_of
-from captum_featinv.inversion.solver import Solver
-from captum_featinv.inversion.targets import FilterMaps
+from captum_featinv.inversion.code_inversion import CodeInversion, Given, Options, checked_size
+from captum_featinv.inversion.report import FilterRecord, Report, measure
+from captum_featinv.inversion.rows import Question
+from captum_featinv.inversion.selectors import Chosen, Selector, chosen
+from captum_featinv.inversion.targets import Codes, FilterMaps
+from captum_featinv.network.inputs import Images
+from captum_featinv.network.reading import ROWS_AT_ONCE
 from captum_featinv.objectives import Objective, feature_map
+from captum_featinv.optimization.precision import name_of
 from captum_featinv.param.parameterization import Parameterization
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 ParamF = Callable[[], Parameterization]
 
@@ -42,6 +48,32 @@ class FeatureMapInversion(CodeInversion):
         >>> fmi.attribute(torch.rand(2, 3, 9, 7), neuron_selector=[0, 3], n_steps=2).shape
         torch.Size([2, 2, 3, 9, 7])
     """
+
+    @overload  # type: ignore[override] # a filter in the place of a rewrite, as in Captum's kin
+    def attribute(
+        self,
+        inputs: Given,
+        neuron_selector: Selector,
+        baselines: Any = None,
+        additional_forward_args: Any = None,
+        *,
+        energy: Energy = "layer",
+        return_convergence_delta: Literal[False] = False,
+        **options: "Unpack[Options]",
+    ) -> Given: ...
+
+    @overload
+    def attribute(
+        self,
+        inputs: Given,
+        neuron_selector: Selector,
+        baselines: Any = None,
+        additional_forward_args: Any = None,
+        *,
+        energy: Energy = "layer",
+        return_convergence_delta: Literal[True],
+        **options: "Unpack[Options]",
+    ) -> tuple[Given, Tensor]: ...
 
     @log_usage()
     def attribute(
@@ -88,11 +120,12 @@ class FeatureMapInversion(CodeInversion):
             FilterError: the layer has no such filter.
             ArgumentError, ArgumentTypeError, LayerError, ForwardError: see `CodeInversion.attribute`.
         """
-        with self._solver(inputs, baselines, additional_forward_args, n_steps, seed) as solver:
-            targets = self._targets(solver, neuron_selector, energy)
-            solution = self._solve(solver, targets, internal_batch_size, show_progress)
-        one = isinstance(neuron_selector, int | tuple)
-        rows = () if one else (len(targets.filters),)
+        with self._asked(inputs, baselines, additional_forward_args, n_steps, seed) as question:
+            codes, targets, named = self._targets(
+                question, neuron_selector, energy, checked_size(internal_batch_size)
+            )
+            solution = self._solve(question, codes, targets, internal_batch_size, show_progress)
+        rows = () if named.one else (len(named.indices),)
         errors = solution.errors.reshape(-1, *rows)
         images = tuple(image.reshape(-1, *rows, *image.shape[1:]) for image in solution.images)
         result = like_inputs(inputs, images)
@@ -124,24 +157,14 @@ class FeatureMapInversion(CodeInversion):
         Raises:
             ArgumentError: `attributions` are not pictures of these filters from these photos.
         """
-        rows_at_once = internal_batch_size or 8
-        with self._solver(inputs, None, additional_forward_args, None, 0) as solver:
-            targets = self._targets(solver, neuron_selector, energy)
-            rows = torch.arange(len(targets.examples), device=targets.examples.device)
-            pictures = _pictures(attributions, solver.images, len(rows))
-            report = Report()
-            for chunk in torch.split(rows, rows_at_once):
-                examples = targets.examples[chunk]
-                records = measure(
-                    partial(_code_of, solver, targets.layer, examples),
-                    tuple(picture[chunk] for picture in pictures),
-                    targets.code[examples],
-                    targets.filters_of(chunk),
-                    targets.maps(chunk),
-                    self.normalization,
-                )
-                photos = examples.tolist()
-                report += [replace(r, photo=p) for r, p in zip(records, photos, strict=True)]
+        at_once = checked_size(internal_batch_size) or ROWS_AT_ONCE
+        with self._asked(inputs, None, additional_forward_args, None, 0) as question:
+            _, targets, named = self._targets(question, neuron_selector, energy, at_once)
+            pictures = _pictures(attributions, question.inputs.images, named)
+            report = Report(precision=name_of(self.recipe.precision, question.inputs.images))
+            rows = torch.arange(len(pictures[0]), device=targets.examples.device)
+            for chunk in torch.split(rows, at_once):
+                report += _measured(question, targets, chunk, pictures)
         return report
 
     def objective(
@@ -167,62 +190,93 @@ class FeatureMapInversion(CodeInversion):
         Raises:
             LayerError: the layer keeps its channels last, which Lucent's objectives cannot read.
         """
-        with self._solver(inputs, None, additional_forward_args, None, 0) as solver:
-            targets = self._targets(solver, neuron_selector, energy)
-            if solver.channels_last(targets.layer):
+        with self._asked(inputs, None, additional_forward_args, None, 0) as question:
+            _, targets, _ = self._targets(question, neuron_selector, energy, None)
+            if question.reader.rearranges(targets.layer):
                 raise LayerError(
-                    f"layer {targets.layer!r} keeps its channels last; choose the block around it"
+                    f"layer {targets.layer!r} keeps its channels last, or has a view, which objectives "
+                    "for a renderer cannot see; choose the block around it"
                 )
-            rows = torch.arange(len(targets.examples), device=targets.examples.device)
-            maps, filters = targets.maps(rows), targets.filters_of(rows).tolist()
-        return feature_map(targets.layer.replace(".", "_"), maps, filters)
+            some = targets[torch.arange(len(targets.examples), device=targets.examples.device)]
+        return feature_map(targets.layer.replace(".", "_"), some.maps, some.filters.tolist())
 
-    def param(self, inputs: Tensor, neuron_selector: Selector, **options: Any) -> ParamF:
+    def param(
+        self,
+        inputs: Tensor,
+        neuron_selector: Selector,
+        additional_forward_args: Any = None,
+        **options: Any,
+    ) -> ParamF:
         """A `param_f` that draws one image of the photos' size for each row of `objective`.
 
         Args:
             inputs: see `attribute`; one tensor.
             neuron_selector: see there.
+            additional_forward_args: see there.
             **options: of `captum_featinv.param.image`; images that are not of three colours get as
-                many independent channels as `inputs` have.
+                many independent channels as `inputs` have, and all lie on the device of `inputs`.
         """
-        with self._solver(inputs, None, None, None, 0) as solver:
-            rows = len(self._targets(solver, neuron_selector, "layer").examples)
+        with self._asked(inputs, None, additional_forward_args, None, 0) as question:
+            _, targets, _ = self._targets(question, neuron_selector, "layer", None)
+            rows = len(targets.examples)
         channels, height, width = inputs.shape[1], *inputs.shape[-2:]
+        options.setdefault("device", inputs.device)
         if channels != 3:
             options.setdefault("channels", channels)
         return partial(param.image, width, height, batch=rows, **options)
 
-    def _targets(self, solver: Solver, selector: Selector, energy: Energy) -> FilterMaps:
-        if len(solver.layers) > 1:
+    def _targets(
+        self, question: Question, selector: Selector, energy: Energy, rows_at_once: int | None
+    ) -> tuple[Codes, FilterMaps, Chosen]:
+        """The photos' codes, and what is asked of which filters."""
+        reader = question.reader
+        if len(reader.layers) > 1:
             raise LayerError(
-                f"a filter belongs to one layer, but `layer` has {len(solver.layers)}; use "
+                f"a filter belongs to one layer, but `layer` has {len(reader.layers)}; use "
                 "CodeInversion to match several layers"
             )
-        layer = solver.layers[0]
-        code = solver.read()[layer]
-        indices = indices_of(selector, code.shape[1], layer)
-        channels = [index[0] if isinstance(index, tuple) else index for index in indices]
-        filters = torch.tensor(channels, device=code.device)
-        places = None
-        if any(isinstance(index, tuple) for index in indices):
-            places = torch.stack([places_of(index, code) for index in indices])
-        return FilterMaps(layer, code, filters, places, energy)
+        codes = reader.read(question.inputs, rows_at_once)
+        (layer,) = reader.layers
+        code = codes[layer]
+        named = chosen(selector, code.shape[1], layer)
+        filters = torch.tensor(named.channels, device=code.device)
+        return codes, FilterMaps(layer, code, filters, named.places(code), energy), named
 
 
-def _code_of(solver: Solver, layer: str, examples: Tensor, images: tuple[Tensor, ...]) -> Tensor:
-    return solver.look(images, examples)[layer]
+def _measured(
+    question: Question, targets: FilterMaps, rows: Tensor, pictures: Images
+) -> list[FilterRecord]:
+    """The records of some rows."""
+    examples, some = targets.examples[rows], targets[rows]
+
+    def code_of(images: Images) -> Tensor:
+        shown = question.inputs.showing(images, examples)
+        return question.reader(shown)[targets.layer]
+
+    records = measure(
+        code_of,
+        tuple(picture[rows] for picture in pictures),
+        targets.code[examples],
+        some.filters,
+        some.maps,
+        question.spaces,
+    )
+    return [replace(r, photo=p) for r, p in zip(records, examples.tolist(), strict=True)]
 
 
-def _pictures(attributions: Any, images: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
+def _pictures(attributions: Any, images: Images, named: Chosen) -> Images:
     """Textures as they came from `attribute`, one row each."""
     given = attributions if isinstance(attributions, tuple) else (attributions,)
+    if len(given) != len(images):
+        raise ArgumentError(f"{len(given)} attributions came for {len(images)} inputs")
+    filters = () if named.one else (len(named.indices),)
     pictures = []
     for picture, image in zip(given, images, strict=True):
-        if picture.numel() != rows * image[0].numel():
+        expected = (len(image), *filters, *image.shape[1:])
+        if tuple(picture.shape) != expected:
             raise ArgumentError(
-                f"attributions have shape {tuple(picture.shape)}, expected {rows} pictures of shape "
-                f"{tuple(image.shape[1:])}: pass the inputs and neuron_selector they were made with"
+                f"attributions have shape {tuple(picture.shape)}, expected {expected}: pass the inputs "
+                "and neuron_selector they were made with, photos before filters"
             )
-        pictures.append(picture.detach().reshape(rows, *image.shape[1:]))
+        pictures.append(picture.detach().reshape(-1, *image.shape[1:]))
     return tuple(pictures)

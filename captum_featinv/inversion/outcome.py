@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from captum_featinv.errors import warn
-from captum_featinv.inversion.solver import Solution
-from captum_featinv.inversion.targets import FilterMaps, Targets
+from captum_featinv.inversion.rows import Solution
+from captum_featinv.inversion.targets import Targets
 
 
 def warn_of(solution: Solution, targets: Targets, layers: Sequence[str]) -> None:
@@ -30,10 +30,6 @@ def warn_of(solution: Solution, targets: Targets, layers: Sequence[str]) -> None
 
 def _named(targets: Targets, rows: Tensor) -> str:
     """Which filters or photos some rows are, in words."""
-    numbers = rows.nonzero().flatten()
-    if isinstance(targets, FilterMaps):
-        what, values = "filter", sorted(set(targets.filters_of(numbers).tolist()))
-    else:
-        what, values = "photo", sorted(set(targets.examples[numbers].tolist()))
+    what, values = targets.named(rows.nonzero().flatten())
     listed = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
     return f"{what}{'s' if len(values) > 1 else ''} {listed}"

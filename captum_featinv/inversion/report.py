@@ -1,7 +1,12 @@
 """Numbers beside every picture: is it this filter's, and does that survive saving it?"""
 
-from collections.abc import Callable, Iterable
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from html import escape
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +17,8 @@ from captum_featinv.images.normalization import Normalization
 from captum_featinv.metrics import specificity, texture
 from captum_featinv.transform import gaussian_blur
 
-Code = Callable[[tuple[Tensor, ...]], Tensor]
+Images = tuple[Tensor, ...]
+Code = Callable[[Images], Tensor]
 
 _JPEG_QUALITY = 30
 _BLUR_PIXELS = 1.0
@@ -52,7 +58,16 @@ class FilterRecord:
 
 
 class Report(list[FilterRecord]):
-    """Records of pictures; printed, a table."""
+    """Records of pictures: printed or at a notebook cell's end, a table; `pandas.DataFrame` takes it.
+
+    Args:
+        records: one a picture.
+        precision: in which the steps of pictures like these are computed; see `Recipe`.
+    """
+
+    def __init__(self, records: Iterable[FilterRecord] = (), *, precision: str = "float32") -> None:
+        super().__init__(records)
+        self.precision = precision
 
     def __str__(self) -> str:
         names = [field.name for field in fields(FilterRecord)]
@@ -63,12 +78,32 @@ class Report(list[FilterRecord]):
             for line in lines
         )
 
+    def _repr_html_(self) -> str:
+        heads = "".join(f"<th>{escape(field.name)}</th>" for field in fields(FilterRecord))
+        rows = [
+            "".join(f"<td>{escape(_text(value))}</td>" for value in asdict(record).values())
+            for record in self
+        ]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
     def to_dicts(self) -> list[dict[str, Any]]:
-        """The records as dictionaries of plain numbers; what is infinite is None, as JSON wants."""
+        """The records as dictionaries of plain numbers; what is not finite is None, as JSON wants."""
         return [
-            {key: None if value == float("inf") else value for key, value in asdict(r).items()}
+            {key: value if isfinite(value) else None for key, value in asdict(r).items()}
+            | {"precision": self.precision}
             for r in self
         ]
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """The records as comma-separated values with a line of names, also written to a file."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [field.name for field in fields(FilterRecord)])
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in self)
+        if path is not None:
+            Path(path).write_text(text.getvalue(), newline="")
+        return text.getvalue()
 
 
 def _text(value: float) -> str:
@@ -84,8 +119,8 @@ def measure(
     photo_code: Tensor,
     filters: Tensor,
     target: Tensor,
-    normalization: Normalization,
-) -> Report:
+    spaces: Sequence[Normalization],
+) -> list[FilterRecord]:
     """Measure one picture a row.
 
     Args:
@@ -94,19 +129,19 @@ def measure(
         photo_code: the code of each row's photo.
         filters: the filter of interest of each row.
         target: the map asked of it, (rows, *positions).
-        normalization: of the inputs. Without a displayable range there is no 8-bit picture, and
-            pictures are measured as they are, and blurred.
+        spaces: a normalisation for each input. Without a displayable range there is no 8-bit picture,
+            and pictures are measured as they are, and blurred.
     """
-    shown = tuple(normalization.to_display(picture) for picture in pictures)
-    saved = _each(shown, as_saved) if normalization.bounded else shown
-    code = code_of(_each(saved, normalization.to_model))
+    saved = tuple(_saved(picture, space) for picture, space in zip(pictures, spaces, strict=True))
+    code = code_of(_back(saved, spaces))
     shares = [specificity.share(code, filters)]
-    for spoiled in _spoiled(saved, bounded=normalization.bounded):
-        spoiled_code = code_of(_each(spoiled, normalization.to_model))
-        shares.append(specificity.share(spoiled_code, filters))
+    shares += [
+        specificity.share(code_of(_back(spoiled, spaces)), filters)
+        for spoiled in _spoiled(saved, bounded=[space.bounded for space in spaces])
+    ]
     coverage = specificity.coverage(code, filters)
     columns = {
-        "photo": torch.arange(len(filters)),
+        "photo": torch.zeros_like(filters),
         "filter": filters,
         "share": shares[0],
         "robust_share": torch.stack(shares).amin(0),
@@ -121,16 +156,25 @@ def measure(
         "silent": coverage == 0,
     }
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return Report(FilterRecord(**dict(zip(columns, row, strict=True))) for row in values)
+    return [FilterRecord(**dict(zip(columns, row, strict=True))) for row in values]
 
 
-def _each(images: Iterable[Tensor], change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-    return tuple(change(image) for image in images)
+def _saved(picture: Tensor, space: Normalization) -> Tensor:
+    """A displayable picture as an 8-bit file gives it back, where there can be one."""
+    shown = space.to_display(picture)
+    return as_saved(shown) if space.bounded else shown
 
 
-def _spoiled(images: tuple[Tensor, ...], *, bounded: bool) -> Iterable[tuple[Tensor, ...]]:
+def _back(images: Images, spaces: Sequence[Normalization]) -> Images:
+    return tuple(space.to_model(image) for image, space in zip(images, spaces, strict=True))
+
+
+def _spoiled(images: Images, *, bounded: Sequence[bool]) -> Iterable[Images]:
     if any(image.dim() < 4 for image in images):
         return
-    yield _each(images, lambda image: gaussian_blur(image, _BLUR_PIXELS))
-    if bounded:
-        yield _each(images, lambda image: as_jpeg(image, _JPEG_QUALITY))
+    yield tuple(gaussian_blur(image, _BLUR_PIXELS) for image in images)
+    if any(bounded):
+        yield tuple(
+            as_jpeg(image, _JPEG_QUALITY) if inside else image
+            for image, inside in zip(images, bounded, strict=True)
+        )

@@ -2,8 +2,9 @@
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from captum_featinv.errors import ArgumentError, ArgumentTypeError, FilterError
@@ -12,8 +13,26 @@ Index = int | tuple[int | slice, ...]
 Selector = Index | Sequence[Index] | None
 
 
-def indices_of(selector: Selector, channels: int, layer: str) -> list[Index]:
-    """The filters that a `neuron_selector` names, in its order, none of them out of range.
+class Chosen(NamedTuple):
+    """The filters that a `neuron_selector` names, and whether it names one rather than a list."""
+
+    indices: list[Index]
+    one: bool
+
+    @property
+    def channels(self) -> list[int]:
+        """The filters, without the places where they may fire."""
+        return [index[0] if isinstance(index, tuple) else index for index in self.indices]  # type: ignore[misc]
+
+    def places(self, code: Tensor) -> Tensor | None:
+        """Where each filter may fire, (filters, *positions), or None for everywhere."""
+        if not any(isinstance(index, tuple) for index in self.indices):
+            return None
+        return torch.stack([places_of(index, code) for index in self.indices])
+
+
+def chosen(selector: Selector, channels: int, layer: str) -> Chosen:
+    """What a `neuron_selector` names, in its order, none of it out of range.
 
     Raises:
         FilterError: the layer has no such filter.
@@ -21,15 +40,15 @@ def indices_of(selector: Selector, channels: int, layer: str) -> list[Index]:
         ArgumentTypeError: neither int, tuple, list of these nor None.
     """
     if selector is None:
-        return list(range(channels))
+        return Chosen(list(range(channels)), one=False)
     if not isinstance(selector, list):
-        return [_index(selector, channels, layer)]
+        return Chosen([_index(selector, channels, layer)], one=True)
     if not selector:
         raise ArgumentError(
             "neuron_selector is an empty list; name at least one filter, or pass None for all "
             f"{channels} filters of layer {layer!r}"
         )
-    return [_index(index, channels, layer) for index in selector]
+    return Chosen([_index(index, channels, layer) for index in selector], one=False)
 
 
 def _index(index: Any, channels: int, layer: str) -> Index:

@@ -2,29 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from captum_featinv.codes import Energy, feature_map_target
-from captum_featinv.objectives.code import CodeMatch, FeatureMapMatch
-from captum_featinv.objectives.objective import Activations
+from captum_featinv.objectives.code import CodeMatch, FeatureMapMatch, half_square
 
-
-class RowLosses(Protocol):
-    """The losses of some rows, (rows,), for what the layers put out."""
-
-    def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:
-        """`leakage` weighs the activation of all filters but the one of interest, if there is one."""
-        ...  # pragma: no cover
+Codes = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class WholeCodes:
     """Every layer's whole code is given: one row an example, `codes[layer]` (rows, channel, ...)."""
 
-    codes: Mapping[str, Tensor]
+    codes: Codes
 
     @property
     def examples(self) -> Tensor:
@@ -32,27 +24,12 @@ class WholeCodes:
         code = next(iter(self.codes.values()))
         return torch.arange(len(code), device=code.device)
 
-    def objective(self, rows: Tensor, *, normalize: bool = True) -> RowLosses:
-        """The losses of some rows: half the squared error, normalised or not, mean over layers."""
-        targets = {layer: code[rows] for layer, code in self.codes.items()}
-        parts = [
-            CodeMatch(layer, target, _scale(target, normalize=normalize))
-            for layer, target in targets.items()
-        ]
+    def __getitem__(self, rows: Tensor) -> "CodeRows":
+        return CodeRows({layer: code[rows] for layer, code in self.codes.items()})
 
-        def objective(activations: Activations, leakage: float = 1.0) -> Tensor:  # noqa: ARG001
-            return torch.stack([part(activations) for part in parts]).mean(0)
-
-        return objective
-
-    def impossible(self, rows: Tensor) -> Tensor:
-        """Which of the rows ask for nothing at all, (rows,)."""
-        energies = [code[rows].flatten(1).abs().sum(1) for code in self.codes.values()]
-        return torch.stack(energies).sum(0) == 0
-
-    def silent(self, _activations: Activations, rows: Tensor) -> Tensor:
-        """No filter is singled out, so none of the rows is silent."""
-        return torch.zeros_like(rows, dtype=torch.bool)
+    def named(self, rows: Tensor) -> tuple[str, list[int]]:
+        """What some rows are called, and which they are."""
+        return "photo", sorted(set(self.examples[rows].tolist()))
 
 
 @dataclass(frozen=True)
@@ -79,40 +56,101 @@ class FilterMaps:
         examples = torch.arange(len(self.code), device=self.code.device)
         return examples.repeat_interleave(len(self.filters))
 
-    def filters_of(self, rows: Tensor) -> Tensor:
-        """The filter of interest of each row, (rows,)."""
-        return self.filters[rows % len(self.filters)]
+    def __getitem__(self, rows: Tensor) -> "FilterRows":
+        filters = self.filters[rows % len(self.filters)]
+        maps = feature_map_target(self.code[rows // len(self.filters)], filters, self.energy)
+        if self.places is not None:
+            maps = maps * self.places[rows % len(self.filters)]
+        return FilterRows(self.layer, filters, maps)
 
-    def maps(self, rows: Tensor) -> Tensor:
-        """The target map of each row, (rows, *positions)."""
-        code = self.code[rows // len(self.filters)]
-        maps = feature_map_target(code, self.filters_of(rows), self.energy)
-        return maps if self.places is None else maps * self.places[rows % len(self.filters)]
+    def named(self, rows: Tensor) -> tuple[str, list[int]]:
+        """What some rows are called, and which they are."""
+        return "filter", sorted(set(self.filters[rows % len(self.filters)].tolist()))
 
-    def objective(self, rows: Tensor, *, normalize: bool = True) -> RowLosses:
-        """The losses of some rows: half the squared error, normalised or not."""
-        maps = self.maps(rows)
-        scale = _scale(maps, normalize=normalize)
-        return FeatureMapMatch(self.layer, self.filters_of(rows), maps, scale)
 
-    def impossible(self, rows: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class CodeRows:
+    """Whole codes that some rows have to have."""
+
+    codes: Codes
+
+    def losses(self, *, normalize: bool) -> "CodeLosses":
+        """Half the squared error of each row, normalised or not, mean over layers."""
+        return CodeLosses(
+            [
+                CodeMatch(layer, target, _scale(target, normalize=normalize))
+                for layer, target in self.codes.items()
+            ]
+        )
+
+    def impossible(self) -> Tensor:
         """Which of the rows ask for nothing at all, (rows,)."""
-        return self.maps(rows).reshape(len(rows), -1).abs().sum(1) == 0
+        energies = [code.flatten(1).abs().sum(1) for code in self.codes.values()]
+        return torch.stack(energies).sum(0) == 0
 
-    def silent(self, activations: Activations, rows: Tensor) -> Tensor:
-        """Which of the rows' filters fire nowhere in the latest run, (rows,)."""
-        own = activations(self.layer)[
-            torch.arange(len(rows), device=rows.device), self.filters_of(rows)
-        ]
+    def silent(self, codes: Codes) -> Tensor:
+        """No filter is singled out, so none of the rows is silent."""
+        code = next(iter(codes.values()))
+        return torch.zeros(len(code), dtype=torch.bool, device=code.device)
+
+
+@dataclass(frozen=True)
+class FilterRows:
+    """The map that one filter of each row has to show, while all others are silent.
+
+    Args:
+        layer: the layer's name.
+        filters: (rows,).
+        maps: (rows, *positions).
+    """
+
+    layer: str
+    filters: Tensor
+    maps: Tensor
+
+    def losses(self, *, normalize: bool) -> "FilterLosses":
+        """Half the squared error of each row, normalised or not."""
+        scale = _scale(self.maps, normalize=normalize)
+        return FilterLosses(FeatureMapMatch(self.layer, self.filters, self.maps, scale))
+
+    def impossible(self) -> Tensor:
+        """Which of the rows ask for nothing at all, (rows,)."""
+        return self.maps.reshape(len(self.maps), -1).abs().sum(1) == 0
+
+    def silent(self, codes: Codes) -> Tensor:
+        """Which of the rows' filters fire nowhere, (rows,)."""
+        rows = torch.arange(len(self.filters), device=self.filters.device)
+        own = codes[self.layer][rows, self.filters]
         return own.reshape(len(rows), -1).amax(1) <= 0
 
 
+@dataclass(frozen=True)
+class CodeLosses:
+    """The losses of some rows for their codes, (rows,)."""
+
+    matches: list[CodeMatch]
+
+    def __call__(self, codes: Codes, leakage: float = 1.0) -> Tensor:  # noqa: ARG002 - no filter
+        """The losses."""
+        losses = [match(codes.__getitem__) for match in self.matches]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).mean(0)
+
+
+@dataclass(frozen=True)
+class FilterLosses:
+    """The losses of some rows for their codes, (rows,); `leakage` weighs all other filters."""
+
+    match: FeatureMapMatch
+
+    def __call__(self, codes: Codes, leakage: float = 1.0) -> Tensor:
+        """The losses."""
+        return self.match(codes.__getitem__, leakage)
+
+
 Targets = WholeCodes | FilterMaps
+Rows = CodeRows | FilterRows
 
 
 def _scale(target: Tensor, *, normalize: bool) -> Tensor:
     """What makes the loss of an all-silent code 1, or 1 where nothing is asked for."""
-    if not normalize:
-        return target.new_ones(len(target))
-    energy = 0.5 * target.reshape(len(target), -1).square().sum(1)
-    return energy.where(energy > 0, 1)
+    return half_square(target) if normalize else target.new_ones(len(target))

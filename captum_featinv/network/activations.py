@@ -54,8 +54,11 @@ class Activations:
         model: Callable[..., Any],
         layers: Mapping[str, nn.Module],
         device_ids: Sequence[int] | None = None,
+        *,
+        select: Mapping[str, Callable[[Any], Tensor]] | None = None,
     ) -> None:
         self._model = model
+        self._select = dict(select or {})
         self._layers = dict(layers)
         self._device_ids = device_ids or getattr(model, "device_ids", None)
         self._handles: list[RemovableHandle] = []
@@ -145,7 +148,9 @@ class Activations:
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            code = _only_tensor(name, output)
+            code = (
+                self._select[name](output) if name in self._select else _only_tensor(name, output)
+            )
             with self._lock:
                 self._keep(name, code)
 

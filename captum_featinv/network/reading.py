@@ -1,27 +1,140 @@
-"""Read the code of one layer for some images."""
+"""Read codes: what layers put out, seen through their views, channels in dimension 1."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from captum_featinv.codes import channel_dim_of
+from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.network import views
 from captum_featinv.network.activations import Activations
+from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.views import View
+
+Codes = dict[str, Tensor]
+
+# Images in one forward where the caller names no number: enough for a GPU, 2 GB in a VGG at 224 px.
+ROWS_AT_ONCE = 8
 
 
-@torch.no_grad()
-def read_code(model: nn.Module, layer: Layer, inputs: Tensor) -> Tensor:
+class Reader:
+    """Shows a model inputs, and gives the codes of some layers, (N, channel, *positions).
+
+    Args:
+        activations: of these layers, while they are open.
+        layers: their names.
+        given: views of those layers whose output is not their code; where channels are last is found
+            out at the first look.
+    """
+
+    def __init__(
+        self,
+        activations: Activations,
+        layers: tuple[str, ...],
+        given: Mapping[str, View] | None = None,
+    ) -> None:
+        self._activations = activations
+        self.layers = layers
+        self._given = dict(given or {})
+        self._found: dict[str, View | None] = {}
+
+    def __call__(self, inputs: Inputs) -> Codes:
+        """The codes for some inputs, at least float32; gradients flow."""
+        self._activations.run(*inputs.images, *inputs.extra)
+        return {layer: self._code(layer, inputs) for layer in self.layers}
+
+    @torch.no_grad()
+    def read(self, inputs: Inputs, rows_at_once: int | None = None) -> Codes:
+        """The codes of photos, some at a time.
+
+        Raises:
+            ArgumentError: a code is not finite, or is not one for every photo.
+            LayerError: a code is complex, or the layer puts out none.
+        """
+        parts = []
+        for chunk in inputs.chunks(rows_at_once or ROWS_AT_ONCE):
+            parts.append(self(chunk))
+            for layer, code in parts[-1].items():
+                _check(code, len(chunk), layer)
+        return {layer: torch.cat([part[layer] for part in parts]) for layer in self.layers}
+
+    def rearranges(self, layer: str) -> bool:
+        """Whether a layer's output is not its code as it is; known once its code was read."""
+        return layer in self._given or self._found[layer] is not None
+
+    def _code(self, layer: str, inputs: Inputs) -> Tensor:
+        code = self._activations(layer)
+        if code.is_complex():
+            raise LayerError(
+                f"layer {layer!r} puts out complex numbers, which have no energy; choose a layer "
+                "behind it, or take their size: view=lambda output: output.abs()"
+            )
+        if layer not in self._given:
+            if layer not in self._found:
+                self._found[layer] = views.found(code, inputs.images[0], layer)
+            view = self._found[layer]
+            code = code if view is None else view(code)
+        return code if code.dtype == torch.float64 else code.float()
+
+
+def views_of(
+    layers: tuple[str, ...], view: View | Mapping[str, View] | None
+) -> Mapping[str, Callable[[Any], Tensor]]:
+    """The views that a caller gave, by layer: one for all, or some by the layers' names.
+
+    Raises:
+        ArgumentError: a name that is none of the layers'.
+    """
+    if view is None:
+        return {}
+    if not isinstance(view, Mapping):
+        return {layer: views.guarded(view, layer) for layer in layers}
+    unknown = [name for name in view if name not in layers]
+    if unknown:
+        raise ArgumentError(
+            f"there are views of {', '.join(map(repr, unknown))}, but the layers are "
+            f"{', '.join(layers)}"
+        )
+    return {layer: views.guarded(one, layer) for layer, one in view.items()}
+
+
+def read_code(
+    model: Callable[..., Any],
+    layer: Layer,
+    inputs: Tensor,
+    *,
+    view: View | None = None,
+    rows_at_once: int | None = None,
+) -> Tensor:
     """What a layer puts out in its last call, channels in dimension 1: (N, channel, *positions).
 
     Args:
         model: in eval mode.
         layer: a module or its name.
         inputs: in the model's input space, (N, C, H, W).
+        view: of the layer; see `captum_featinv.network.views`.
+        rows_at_once: images in one forward; 8 if None.
 
     Raises:
         LayerError: there is no such layer, it did not run, or its output has no channels.
+        ArgumentError: the code is not finite.
     """
     name, module = find_layer(model, layer)
-    with Activations(model, {name: module}) as activations:
-        activations.run(inputs)
-        code = activations(name)
-    return code.movedim(channel_dim_of(code, inputs, name), 1)
+    given = views_of((name,), view)
+    with Activations(model, {name: module}, select=given) as activations:
+        return Reader(activations, (name,), given).read(Inputs((inputs,)), rows_at_once)[name]
+
+
+def _check(code: Tensor, count: int, layer: str) -> None:
+    if len(code) != count:
+        raise ArgumentError(
+            f"layer {layer!r} puts out {len(code)} rows for {count} images, expected one each; choose "
+            "a layer that keeps the batch dimension, or one image a forward: internal_batch_size=1"
+        )
+    if code.device.type != "meta" and not bool(torch.isfinite(code).all()):
+        raise ArgumentError(
+            f"layer {layer!r} puts out NaN or infinite values for these photos; look at the model's "
+            "weights and at the scale of its inputs"
+        )

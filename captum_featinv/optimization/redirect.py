@@ -3,6 +3,11 @@
 A filter that is silent on the start image gets no gradient through its ReLU and would stay blank.
 Lucid redirects gradients for this reason; here only those are let through that ask a silent unit for
 more, which leaves the pull of all other filters towards zero as it is.
+
+What is a ReLU is not told by its name: it may be spelt `clamp`, `maximum`, `where` or as a function
+of somebody's own, and be followed by a permutation or a product with 1. Told is what mixes channels
+or places, a convolution or a sum of two branches; whatever stands between the last of these and the
+code works place by place, and where it passes nothing on although something arrived, it is silent.
 """
 
 from collections.abc import Iterator
@@ -11,48 +16,100 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_RELU6 = {"HardtanhBackward0", "HardtanhBackward1"}
-_RELUS = {"ReluBackward0", "ThresholdBackward0", "HardswishBackward0", *_RELU6}
-# What may stand between a layer's last ReLU and its output: it passes gradients on place by place.
-_PASSING = {
-    "CloneBackward0", "CatBackward0", "MaxPool2DWithIndicesBackward0", "AvgPool2DBackward0",
-    "MaxPool3DWithIndicesBackward0", "AvgPool3DBackward0", "AliasBackward0",
-    "AdaptiveAvgPool2DBackward0", "AdaptiveMaxPool2DBackward0", "MeanBackward1",
-}  # fmt: skip
+# What mixes, or normalises, channels or places: the last activation function lies behind it.
+_MIXING = (
+    "Conv", "mm", "Linear", "Norm", "Einsum", "Attention", "Embedding", "Fft", "Interpolate",
+    "Upsample", "GridSampler", "Softmax", "Cumsum", "AccumulateGrad",
+)  # fmt: skip
+# What passes gradients on to some places rather than to the same: nothing is silent there.
+_MOVING = ("Pool", "Cat", "Stack", "Slice", "Select", "Index", "Mean", "Pad", "Gather", "Roll")
+# What passes on all that arrives.
+_TRANSPARENT = (
+    "Clone", "Alias", "View", "Permute", "Transpose", "ToCopy", "Reshape", "queeze", "Expand",
+    "Add", "Sub", "Dropout",
+)  # fmt: skip
+# Of two arguments only one is passed on at each place: no branches that meet.
+_CHOOSING = ("Maximum", "Minimum", "Where")
+# Silent at both ends of a range, of which only the lower one can be woken.
+_TWO_SIDED = ("Hardtanh", "ClampBackward")
+# An activation function and what follows it are a few nodes; more are no layer's end.
+_MOST_NODES = 64
 
 
 def redirect_gradients(code: Tensor) -> None:
-    """Redirect the ReLUs that a layer's output ends in, for the coming backward pass.
+    """Redirect what is silent behind a layer's last mixture, for the coming backward pass.
 
     Args:
-        code: a layer's output in its graph; nothing happens where it does not end in a ReLU.
+        code: a layer's output in its graph.
     """
-    for relu in _last_relus(code.grad_fn):
-        relu.register_hook(_through_low(relu) if relu.name() in _RELU6 else _through_silent)
+    for node in _pointwise(code.grad_fn):
+        low = _low_of(node) if _is(node, _TWO_SIDED) else None
+        node.register_hook(_through(low))
 
 
-def _last_relus(node: Any) -> Iterator[Any]:
-    if node is None:
-        return
-    if node.name() in _RELUS:
-        yield node
-    elif node.name() in _PASSING:
-        for previous, _ in node.next_functions:
-            yield from _last_relus(previous)
+def _pointwise(last: Any) -> Iterator[Any]:
+    """The nodes that may stop a gradient at a place, from the code backwards."""
+    nodes: list[tuple[Any, bool]] = [(last, False)]
+    known: set[Any] = set()
+    while nodes and len(known) < _MOST_NODES:
+        node, below = nodes.pop()
+        # What was pooled before an activation function is the end of something else.
+        if node is None or node in known or _mixes(node) or (below and _is(node, _MOVING)):
+            continue
+        known.add(node)
+        stops = not _is(node, _MOVING) and not _passes(node)
+        if stops:
+            yield node
+        nodes += [(previous, below or stops) for previous, _ in node.next_functions]
 
 
-def _through_silent(inward: tuple[Tensor, ...], outward: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What reaches the ReLU's input: what passed it, or where nothing did, what asks for more."""
-    passed, arrived = inward[0], outward[0]
-    return torch.where(passed == 0, arrived.clamp(max=0), passed), *inward[1:]
+def _is(node: Any, words: tuple[str, ...]) -> bool:
+    return any(word in node.name() for word in words)
 
 
-def _through_low(relu6: Any) -> Any:
-    """The same for a ReLU6, whose gradient is 0 at its upper end too: there it stays 0."""
-    value = relu6._saved_result if hasattr(relu6, "_saved_result") else relu6._saved_self
-    low = (value <= relu6._saved_min_val).detach()
+def _mixes(node: Any) -> bool:
+    if _is(node, _MIXING):
+        return True
+    # Two branches that meet, as in a residual block; concatenated ones stay apart.
+    branches = [previous for previous, _ in node.next_functions if previous is not None]
+    return len(branches) > 1 and not _is(node, _MOVING + _CHOOSING)
 
-    def hook(inward: tuple[Tensor, ...], outward: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return torch.where(low, outward[0].clamp(max=0), inward[0]), *inward[1:]
+
+def _passes(node: Any) -> bool:
+    """Whether whatever arrives passes: a product does if its factor is a number."""
+    if _is(node, ("Mul", "Div")):
+        factor = getattr(node, "_saved_other", None)
+        return factor is None or not isinstance(factor, Tensor) or factor.dim() == 0
+    return _is(node, _TRANSPARENT)
+
+
+def _through(low: Tensor | None) -> Any:
+    """What reaches a node's input: what passed it, or where nothing did, what asks for more."""
+
+    def hook(inward: tuple[Tensor | None, ...], outward: tuple[Tensor | None, ...]) -> Any:
+        arrived = outward[0]
+        if arrived is None:
+            return None
+        return tuple(_let_through(passed, arrived, low) for passed in inward)
 
     return hook
+
+
+def _let_through(passed: Tensor | None, arrived: Tensor, low: Tensor | None) -> Tensor | None:
+    # Another shape or type is a view or a cast, which stops nothing.
+    if passed is None or passed.shape != arrived.shape or passed.dtype != arrived.dtype:
+        return passed
+    silent = passed == 0 if low is None else low
+    return torch.where(silent, arrived.clamp(max=0), passed)
+
+
+def _low_of(node: Any) -> Tensor | None:
+    """Where a range ends below, if the node has kept that."""
+    value = getattr(node, "_saved_self", None)
+    value = getattr(node, "_saved_result", None) if value is None else value
+    least = getattr(node, "_saved_min_val", None)
+    least = getattr(node, "_saved_min", None) if least is None else least
+    if value is None or least is None:
+        return None
+    low: Tensor = value <= least
+    return low.detach()

@@ -57,7 +57,7 @@ def separate_colors(image: Tensor) -> Tensor:
 
 def _mixture() -> Tensor:
     """Lucid's matrix, its longest column of length 1."""
-    mixture = torch.tensor(_MIXTURE, dtype=torch.float32)
+    mixture = torch.tensor(_MIXTURE, dtype=torch.float32, device="cpu")
     longest: Tensor = torch.linalg.vector_norm(mixture, dim=0).max()
     return mixture / longest
 

@@ -66,7 +66,7 @@ def cppn(
     if num_layers < 1:
         raise ArgumentError(f"num_layers must be positive. Given: {num_layers}")
     widths = [num_hidden_channels] * (num_layers - 1) + [num_output_channels]
-    with _dice(generator):
+    with _dice(generator), torch.device("cpu"):
         network = _network(widths, activation_fn, normalize=normalize).to(device, dtype)
     weight = next(network.parameters())
     coordinates = _coordinates(size, weight)

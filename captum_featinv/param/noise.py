@@ -11,7 +11,7 @@ _SD = 0.01
 
 def uniform_noise(shape: torch.Size, generator: Generator, amplitude: float) -> Tensor:
     """White noise, uniform in [-amplitude, amplitude]."""
-    return amplitude * (2 * torch.rand(shape, generator=generator) - 1)
+    return amplitude * (2 * torch.rand(shape, generator=generator, device="cpu") - 1)
 
 
 def normal_noise(
@@ -47,12 +47,12 @@ def natural_noise(shape: torch.Size, generator: Generator, amplitude: float) -> 
         generator: of the dice.
         amplitude: the standard deviation.
     """
-    white = torch.randn(shape, generator=generator)
+    white = torch.randn(shape, generator=generator, device="cpu")
     if shape[1:].numel() == 1:
         return amplitude * white
     positions = tuple(range(1, len(shape)))
-    squares = [torch.fft.fftfreq(shape[p]).square() for p in positions[:-1]]
-    squares.append(torch.fft.rfftfreq(shape[-1]).square())
+    squares = [torch.fft.fftfreq(shape[p], device="cpu").square() for p in positions[:-1]]
+    squares.append(torch.fft.rfftfreq(shape[-1], device="cpu").square())
     grid = torch.meshgrid(*squares, indexing="ij")
     # The mean, of frequency 0, counts as the lowest frequency that is not.
     frequency = torch.stack(grid).sum(0).sqrt().clamp(min=1 / max(shape[1:]))

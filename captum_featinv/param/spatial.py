@@ -95,8 +95,8 @@ def fft_image(
 def _scale(height: int, width: int, decay_power: float) -> Tensor:
     """How strong each frequency is in photographs, (height, column), as Lucent counts columns."""
     columns = width // 2 + 1 + width % 2
-    high = torch.fft.fftfreq(height, dtype=torch.float64)[:, None]
-    wide = torch.fft.fftfreq(width, dtype=torch.float64)[:columns]
+    high = torch.fft.fftfreq(height, dtype=torch.float64, device="cpu")[:, None]
+    wide = torch.fft.fftfreq(width, dtype=torch.float64, device="cpu")[:columns]
     frequency = (wide.square() + high.square()).sqrt()
     # The mean, of frequency 0, counts as the lowest frequency that is not.
     scale: Tensor = 1 / frequency.clamp(min=1 / max(height, width)) ** decay_power

@@ -9,43 +9,24 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import warn
 from captum_featinv.images.display import as_saved
 from captum_featinv.images.normalization import Normalization
-from captum_featinv.network.activations import Activations
-from captum_featinv.optimization.recipe import Images, Phase, Recipe
+from captum_featinv.network.inputs import Images, Inputs
+from captum_featinv.network.reading import Codes, Reader
+from captum_featinv.optimization.loop import Phase, follow, runs_alone, start_image
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.style.recolour import recoloured
-from captum_featinv.style.target import Codes, StyleDistances, Stylization
-
-
-class Look:
-    """The codes of images, channels in dimension 1, at least float32; gradients flow."""
-
-    def __init__(self, activations: Activations, layers: tuple[str, ...]) -> None:
-        self._activations, self._layers = activations, layers
-        self._channel_dims: dict[str, int] = {}
-
-    def __call__(self, inputs: Tensor) -> Codes:
-        """The code of every layer."""
-        self._activations.run(inputs)
-        return {layer: self._code(layer, inputs) for layer in self._layers}
-
-    def _code(self, layer: str, inputs: Tensor) -> Tensor:
-        code = self._activations(layer)
-        if layer not in self._channel_dims:
-            self._channel_dims[layer] = channel_dim_of(code, inputs, layer)
-        code = code.movedim(self._channel_dims[layer], 1)
-        return code if code.dtype == torch.float64 else code.float()
+from captum_featinv.style.target import StyleDistances, StyleTarget
 
 
 @dataclass
-class Painter:
+class Restyler:
     """Restyles images, some at a time, from coarse to fine.
 
     Args:
-        look: at images in the model's input space.
-        task: what to match.
+        reader: of the layers in question.
+        target: what to match.
         recipe: how to look for the images.
         normalization: of the images.
         scales: parts of the size to work at.
@@ -53,21 +34,21 @@ class Painter:
         interrupted: whether Ctrl-C came.
     """
 
-    look: Look
-    task: Stylization
+    reader: Reader
+    target: StyleTarget
     recipe: Recipe
     normalization: Normalization
     scales: tuple[float, ...]
     seed: int
     interrupted: bool = False
 
-    def paint(
+    def restyle(
         self, contents: Tensor, styles: Tensor, *, rows_at_once: int, show_progress: bool
     ) -> Tensor:
         """The contents in their styles; after Ctrl-C as far as they came."""
-        rows_at_once = 1 if self.recipe.couples_rows else rows_at_once
+        rows_at_once = 1 if runs_alone(self.recipe) else rows_at_once
         with torch.no_grad():
-            self.look(contents[:1])  # a model that takes no other size than this says so now
+            self._look(contents[:1])  # a model that takes no other size than this says so now
         chunks = torch.split(torch.arange(len(contents), device=contents.device), rows_at_once)
         total = self.recipe.n_steps * len(self.scales) * len(chunks)
         with tqdm(total=total, desc="Restyling", disable=not show_progress) as bar:
@@ -78,12 +59,16 @@ class Painter:
             warn("interrupted: the images are as far as they came")
         return torch.cat(images)
 
+    def _look(self, inputs: Tensor) -> Codes:
+        return self.reader(Inputs((inputs,)))
+
     def _rows(self, contents: Tensor, styles: Tensor, advance: Callable[[], Any]) -> Tensor:
         # Half precision cannot hold an image that changes little by little.
         work = contents if contents.dtype == torch.float64 else contents.float()
         space = self.normalization.fitted_to(work)
-        dice = torch.Generator().manual_seed(self.seed)
-        image = self.recipe.start(space.to_display(recoloured(work, styles.to(work))), dice)
+        dice = torch.Generator("cpu").manual_seed(self.seed)
+        begun = space.to_display(recoloured(work, styles.to(work)))
+        image = start_image(self.recipe, begun, dice)
         for scale in self.scales:
             style, content = _resized(styles, scale), _resized(contents, scale)
             image = _fitted(image, content.shape[2:])
@@ -100,23 +85,23 @@ class Painter:
         advance: Callable[[], Any],
     ) -> Tensor:
         with torch.no_grad():
-            losses_of = self.task.losses(self.look(style), self.look(content))
+            losses_of = self.target.losses(self._look(style), self._look(content))
 
         def losses(images: Images, _phase: Phase) -> Tensor:
-            codes = self.look(space.to_model(images[0]).to(content.dtype))
+            codes = self._look(space.to_model(images[0]).to(content.dtype))
             return losses_of(codes.__getitem__)
 
-        greys = (space.to_display(torch.zeros_like(image)),)
-        bounded = self.normalization.bounded
-        try:
-            for progress in self.recipe.run(
-                losses, (image,), greys, bounded=bounded, seed=self.seed
-            ):
-                image = progress.images[0]
-                advance()
-        except KeyboardInterrupt:
-            self.interrupted = True
-        return self.recipe.finish((image,))[0]
+        found = follow(
+            self.recipe,
+            losses,
+            (image,),
+            (space.to_display(torch.zeros_like(image)),),
+            bounded=[self.normalization.bounded],
+            seed=self.seed,
+            advance=advance,
+        )
+        self.interrupted = found.interrupted
+        return found.images[0]
 
     @torch.no_grad()
     def distances(self, images: Tensor, contents: Tensor, styles: Tensor) -> StyleDistances:
@@ -127,8 +112,8 @@ class Painter:
             if self.normalization.bounded:
                 shown = as_saved(self.normalization.to_display(picture))
                 picture = self.normalization.to_model(shown)
-            codes = self.look(picture)
-            found.append(self.task.distances(codes, self.look(style), self.look(content)))
+            codes = self._look(picture)
+            found.append(self.target.distances(codes, self._look(style), self._look(content)))
         return StyleDistances(*(torch.cat(part) for part in zip(*found, strict=True)))
 
 

@@ -10,7 +10,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.checks import images_of
+from captum_featinv.images.checks import images_of, warn_of_range
 from captum_featinv.images.normalization import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -20,11 +20,12 @@ from captum_featinv.images.normalization import (
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.depth import scales_of
 from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.reading import Reader
 from captum_featinv.network.untouched import untouched
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.param.noise import natural_noise
-from captum_featinv.style.restyler import Look, Painter
-from captum_featinv.style.target import Match, StyleDistances, Stylization
+from captum_featinv.style.restyler import Restyler
+from captum_featinv.style.target import Match, StyleDistances, StyleTarget
 
 # Enough for energies in a VGG-16 at 256 px; the noise is less than one sees.
 RECIPE = Recipe(
@@ -119,27 +120,31 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
         torch.Size([2, 3, 12, 9])
     """
     _check(content, style, scales)
-    (contents,), (styles,) = (images_of(i, Normalization(mean, std)) for i in (content, style))
-    if n_steps is None and recipe is None and match != "energies":
-        n_steps = _GRAM_STEPS
-    recipe = RECIPE if recipe is None else recipe
-    recipe = recipe if n_steps is None else replace(recipe, n_steps=n_steps)
+    space = Normalization(mean, std)
+    (contents,), (styles,) = images_of(content), images_of(style)
+    for images in (contents, styles):
+        warn_of_range(images, space)
+    recipe = _recipe(recipe, match, n_steps)
     with untouched(model, contents.device, seed):
         chosen = _chosen(model, contents, style_layers, content_layer, smooth)
-        task = Stylization(match, chosen.weights, chosen.content, content_weight, chosen.smooth)
+        target = StyleTarget(match, chosen.weights, chosen.content, content_weight, chosen.smooth)
         with Activations(model, chosen.modules) as activations:
-            look = Look(activations, tuple(chosen.modules))
-            painter = Painter(look, task, recipe, Normalization(mean, std), tuple(scales), seed)
-            images = painter.paint(
+            reader = Reader(activations, tuple(chosen.modules))
+            restyler = Restyler(reader, target, recipe, space, tuple(scales), seed)
+            found = restyler.restyle(
                 contents, styles, rows_at_once=internal_batch_size, show_progress=show_progress
             )
             if not return_distances:
-                return images
-            return Restyled(
-                images,
-                painter.distances(contents, contents, styles),
-                painter.distances(images, contents, styles),
-            )
+                return found
+            before = restyler.distances(contents, contents, styles)
+            return Restyled(found, before, restyler.distances(found, contents, styles))
+
+
+def _recipe(recipe: Recipe | None, match: Match, n_steps: int | None) -> Recipe:
+    if n_steps is None and recipe is None and match != "energies":
+        n_steps = _GRAM_STEPS
+    recipe = RECIPE if recipe is None else recipe
+    return recipe if n_steps is None else replace(recipe, n_steps=n_steps)
 
 
 class _Chosen(NamedTuple):

@@ -34,7 +34,7 @@ class StyleDistances(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stylization:
+class StyleTarget:
     """What to match, where, and with which weights.
 
     Args:

@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 
 from captum_featinv import FeatureMapInversion, Recipe
-from captum_featinv.optimization.precision import Numerics, candidates
+from captum_featinv.optimization.precision import Arithmetic, candidates
 from captum_featinv.transform import RandomBlur
 from tests.benchmarks.stopwatch import LEAST_ROUNDS, MOST_ROUNDS, Stopwatch
 
@@ -20,7 +20,7 @@ BAR = 1.05
 STEPS = 8
 
 
-def run_bare(prefix: nn.Module, photos: Tensor, stopwatch: Stopwatch, way: Numerics) -> None:
+def run_bare(prefix: nn.Module, photos: Tensor, stopwatch: Stopwatch, way: Arithmetic) -> None:
     """Steps written by hand, in ours' precision and memory layout: forward, squared error, backward."""
     target = prefix(photos).detach()
     image = torch.zeros_like(photos).requires_grad_()
@@ -41,6 +41,7 @@ def run_ours(model: nn.Module, layer: int, photos: Tensor, stopwatch: Stopwatch)
     """As many of the default recipe's, all of them with a blur."""
     recipe = Recipe.default(
         optimizer=stopwatch.optimizer,
+        couples_rows=False,
         n_steps=STEPS,
         tolerance=None,
         transforms=(RandomBlur(probability=1.0),),

@@ -10,6 +10,7 @@ from captum_featinv.images.normalization import (
     IMAGENET_STD,
     Normalization,
     Statistic,
+    one_per_input,
 )
 
 SHAPES = [(2, 3, 5, 7), (3, 3, 4, 5, 2), (2, 3, 9), (2, 3)]
@@ -92,5 +93,29 @@ def test_a_blank_row_is_fitted_without_nan() -> None:
 
 
 def test_a_bounded_space_stays_as_it_is() -> None:
-    space = Normalization()
-    assert space.fitted_to(torch.rand(2, 3, 4, 5)) is space
+    """To the bit, though its numbers come to lie beside the image."""
+    images, space = torch.rand(2, 3, 4, 5), Normalization()
+    fitted = space.fitted_to(images)
+    assert fitted.bounded
+    assert torch.equal(fitted.to_model(images), space.to_model(images))
+    assert torch.equal(fitted.to_display(images), space.to_display(images))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 4, 5), (2, 3, 2, 4, 5)])
+def test_a_placed_space_makes_no_more_numbers(shape: tuple[int, ...]) -> None:
+    placed = Normalization().placed_like(torch.rand(shape))
+    assert isinstance(placed.mean, torch.Tensor)
+    assert placed.mean.dim() == len(shape)
+    with torch.device("meta"):  # what is made anew would lie there
+        shown = placed.to_display(placed.to_model(torch.rand(shape, device="cpu")))
+    assert shown.device.type == "cpu"
+
+
+def test_one_statistic_an_input_or_one_for_all() -> None:
+    rgb, grey = one_per_input([(0.5, 0.4, 0.3), (0.1,)], 0.25)
+    assert (rgb.mean, grey.mean, rgb.std, grey.std) == ((0.5, 0.4, 0.3), (0.1,), 0.25, 0.25)
+    assert [s.bounded for s in one_per_input([0.5, None], [(0.25,), (1.0,)])] == [True, False]
+    assert len(one_per_input((0.5, 0.4, 0.3), (0.2, 0.2, 0.2))) == 1
+    assert len(one_per_input(None, 1.0)) == 1
+    with pytest.raises(ArgumentError, match="mean is for 2 inputs and std for 3"):
+        one_per_input([(0.5,), None], [(1.0,)] * 3)

@@ -137,8 +137,16 @@ def test_a_rewrite_of_another_shape(model: nn.Module) -> None:
 
 def test_pictures_that_are_not_from_these_photos(model: nn.Module) -> None:
     fmi = FeatureMapInversion(model, "relu")
-    with pytest.raises(ArgumentError, match="expected 2 pictures of shape"):
+    with pytest.raises(
+        ArgumentError, match=r"shape \(1, 3, 12, 12\), expected \(1, 2, 3, 12, 12\)"
+    ):
         fmi.report(PHOTO, PHOTO, [0, 1])
+    photos = PHOTO.expand(2, -1, -1, -1)
+    swapped = photos[None].expand(3, -1, -1, -1, -1)  # filters before photos: as many numbers
+    with pytest.raises(ArgumentError, match=r"shape \(3, 2, .*expected \(2, 3, .*before filters"):
+        fmi.report(swapped, photos, [0, 1, 2])
+    with pytest.raises(ArgumentError, match="2 attributions came for 1 inputs"):
+        fmi.report((PHOTO, PHOTO), PHOTO, 0)
 
 
 def test_inputs_outside_the_range_that_mean_and_std_imply(model: nn.Module) -> None:

@@ -9,7 +9,7 @@ from captum_featinv.errors import ArgumentError
 from captum_featinv.objectives import channel_energy_match, gram_match
 from captum_featinv.objectives.moments import EnergyMatch, GramMatch
 from captum_featinv.style.recolour import recoloured
-from captum_featinv.style.target import Match, Stylization, smoothed
+from captum_featinv.style.target import Match, StyleTarget, smoothed
 
 MATCHES: list[Match] = ["energies", "gram", "both"]
 CHANNELS = {"low": 3, "deep": 5}
@@ -23,9 +23,9 @@ def codes(rows: int, *positions: int) -> dict[str, Tensor]:
     }
 
 
-def task(**changes: object) -> Stylization:
+def task(**changes: object) -> StyleTarget:
     fields = {"match": "energies", "content_weight": 0.7, "smooth": False, **changes}
-    return Stylization(style_layers=WEIGHTS, content_layer="low", **fields)
+    return StyleTarget(style_layers=WEIGHTS, content_layer="low", **fields)
 
 
 def slow_means(code: Tensor) -> list[float]:
@@ -116,7 +116,7 @@ def test_what_cannot_be_asked_is_an_error(changes: dict[str, object]) -> None:
 @pytest.mark.parametrize("weights", [{}, {"low": 0.0}, {"low": -1.0, "deep": 2.0}])
 def test_style_layers_without_weight_are_an_error(weights: dict[str, float]) -> None:
     with pytest.raises(ArgumentError, match="one of the style layers above 0"):
-        Stylization("energies", weights, "low", 1.0, smooth=False)
+        StyleTarget("energies", weights, "low", 1.0, smooth=False)
 
 
 def test_the_objectives_of_the_authors_are_the_same_matches_in_their_scale() -> None:

@@ -14,6 +14,7 @@ from captum_featinv.errors import ArgumentError, FeatInvWarning
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
+from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims.findings import Claims
 from captum_featinv.studies.claims.intricate import trends
@@ -72,7 +73,7 @@ def measure_claims(
             "filters": filters,
             "photos": len(photos),
             "steps": recipe.n_steps,
-            "precision": recipe.precision,
+            "precision": name_of(recipe.precision, [photos]),
             "pixels": max(photos.shape[2:]),
             "seed": seed,
         },

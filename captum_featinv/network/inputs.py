@@ -1,0 +1,56 @@
+"""What a model is given: images, one tensor an input, and whatever else it takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Images = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Some examples as a model takes them.
+
+    Args:
+        images: one tensor an input, each (N, ...), in the model's input space.
+        extra: what comes after them; tensors with N entries have one an example.
+    """
+
+    images: Images
+    extra: tuple[Any, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images[0])
+
+    @property
+    def examples(self) -> Tensor:
+        """The numbers of the examples, (N,)."""
+        return torch.arange(len(self), device=self.images[0].device)
+
+    def rows(self, examples: Tensor) -> "Inputs":
+        """Some of the examples, any of them as often as it is named."""
+        images = tuple(image[examples] for image in self.images)
+        return Inputs(images, self.extra_of(examples))
+
+    def extra_of(self, examples: Tensor) -> tuple[Any, ...]:
+        """What comes after the images, for some of the examples."""
+        return tuple(_rows_of(argument, examples, len(self)) for argument in self.extra)
+
+    def showing(self, images: Sequence[Tensor], examples: Tensor) -> "Inputs":
+        """Other images, each in the place of an example, in the dtype of these."""
+        pairs = zip(images, self.images, strict=True)
+        return Inputs(tuple(new.to(old.dtype) for new, old in pairs), self.extra_of(examples))
+
+    def chunks(self, size: int) -> list["Inputs"]:
+        """All examples in order, some at a time."""
+        return [self.rows(examples) for examples in torch.split(self.examples, size)]
+
+
+def _rows_of(argument: Any, examples: Tensor, count: int) -> Any:
+    """An extra argument for some examples."""
+    if isinstance(argument, Tensor) and argument.dim() > 0 and len(argument) == count:
+        return argument.detach()[examples.to(argument.device)]
+    return argument

@@ -1,0 +1,190 @@
+"""Views: from what a layer puts out to a code (N, channel, *positions).
+
+A view is any function of a layer's output. Those made here can be printed, compared and pickled.
+Without one, a layer's output is its code, with its channels last where the shape tells so.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from captum_featinv.codes import channel_dim_of
+from captum_featinv.errors import ArgumentError, FeatInvError, LayerError
+
+View = Callable[[Any], Tensor]
+
+
+@dataclass(frozen=True)
+class _Field:
+    key: str | int
+
+    def __call__(self, output: Any) -> Any:
+        try:
+            if isinstance(self.key, str) and hasattr(output, self.key):
+                return getattr(output, self.key)
+            return output[self.key]
+        except (KeyError, IndexError, TypeError) as error:
+            raise LayerError(
+                f"the layer's output has no field {self.key!r}: it is {_described(output)}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    prefix: int
+    grid: tuple[int, int] | None
+
+    def __call__(self, output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or output.dim() != 3:
+            raise LayerError(
+                f"tokens have shape (N, length, channel), but the layer puts out {_described(output)}; "
+                "compose(field(...), tokens(...)) picks a field of it first"
+            )
+        _, length, _ = output.shape
+        height, width = _grid_of(length - self.prefix) if self.grid is None else self.grid
+        if self.prefix + height * width != length:
+            raise LayerError(
+                f"{self.prefix} tokens and a grid of {height} x {width} are not the {length} tokens of "
+                "the layer; pass the number of tokens before the patches and, for images that are not "
+                "square, the grid: views.tokens(prefix=1, grid=(14, 14))"
+            )
+        count, _, channel = output.shape
+        return output[:, self.prefix :].mT.reshape(count, channel, height, width)
+
+
+@dataclass(frozen=True)
+class _Channels:
+    dim: int
+
+    def __call__(self, output: Any) -> Tensor:
+        if not isinstance(output, Tensor):
+            raise LayerError(f"expected one tensor with channels, but found {_described(output)}")
+        if not -output.dim() < self.dim < output.dim() or self.dim % output.dim() == 0:
+            raise ArgumentError(
+                f"channels in dimension {self.dim} of a code of shape {tuple(output.shape)}: expected "
+                f"1 to {output.dim() - 1}, or -1 to {1 - output.dim()} counted from the end; dimension "
+                "0 is the batch"
+            )
+        return output.movedim(self.dim, 1)
+
+
+@dataclass(frozen=True)
+class _Composed:
+    views: tuple[View, ...]
+
+    def __call__(self, output: Any) -> Any:
+        for view in self.views:
+            output = view(output)
+        return output
+
+
+def field(key: str | int) -> View:
+    """One field of a `ModelOutput`, named tuple, dictionary or tuple.
+
+    Args:
+        key: an attribute, a key, or a number.
+
+    Example:
+        >>> import torch
+        >>> field("out")({"out": torch.zeros(1, 2), "aux": None}).shape
+        torch.Size([1, 2])
+    """
+    return _Field(key)
+
+
+def tokens(prefix: int = 0, grid: tuple[int, int] | None = None) -> View:
+    """A transformer's tokens as maps.
+
+    (N, prefix + height * width, channel) becomes (N, channel, height, width).
+
+    Args:
+        prefix: how many tokens come before those of the patches (a class token, registers).
+        grid: height and width in patches; a square if None.
+
+    Example:
+        >>> import torch
+        >>> tokens(prefix=1)(torch.zeros(2, 50, 8)).shape
+        torch.Size([2, 8, 7, 7])
+    """
+    if prefix < 0:
+        raise ArgumentError(
+            f"the number of tokens before the patches is at least 0. Given: {prefix}"
+        )
+    return _Tokens(prefix, grid)
+
+
+def channels(dim: int) -> View:
+    """A tensor whose channels lie in another dimension than 1.
+
+    Example:
+        >>> import torch
+        >>> channels(-1)(torch.zeros(2, 7, 5, 8)).shape
+        torch.Size([2, 8, 7, 5])
+    """
+    return _Channels(dim)
+
+
+def compose(*views: View) -> View:
+    """Several views, one after the other.
+
+    Example:
+        >>> import torch
+        >>> compose(field(0), tokens(1))((torch.zeros(2, 50, 8), None)).shape
+        torch.Size([2, 8, 7, 7])
+    """
+    return _Composed(views)
+
+
+def found(output: Tensor, inputs: Tensor, layer: str) -> View | None:
+    """The view of a layer for which nobody named one; None where its output is its code.
+
+    Raises:
+        LayerError: the output is no code that could be told from its shape.
+    """
+    dim = channel_dim_of(output, inputs, layer)
+    return None if dim == 1 else channels(dim)
+
+
+def guarded(view: View, layer: str) -> View:
+    """A view of anyone's, whose errors name the layer."""
+
+    def look(output: Any) -> Tensor:
+        try:
+            code: Any = view(output)
+        except FeatInvError:
+            raise
+        except Exception as error:  # whatever somebody's function raises
+            raise LayerError(
+                f"the view of layer {layer!r} failed on {_described(output)}: {error}"
+            ) from error
+        if not isinstance(code, Tensor) or code.dim() < 2:
+            raise LayerError(
+                f"the view of layer {layer!r} gave {_described(code)}, expected a tensor "
+                "(N, channel, *positions)"
+            )
+        return code
+
+    return look
+
+
+def _grid_of(patches: int) -> tuple[int, int]:
+    edge = math.isqrt(max(patches, 0))
+    if edge * edge != patches or not edge:
+        raise LayerError(
+            f"{patches} tokens of patches are no square grid; name it, views.tokens(grid=(height, "
+            "width)), or the tokens before them, views.tokens(prefix=1)"
+        )
+    return edge, edge
+
+
+def _described(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"a tensor of shape {tuple(output.shape)}"
+    names: Any = output if isinstance(output, dict) else getattr(output, "_fields", None)
+    if names is not None:
+        return f"{type(output).__name__} with fields {', '.join(map(str, names))}"
+    many = isinstance(output, tuple | list)
+    return f"{type(output).__name__} of {len(output)}" if many else type(output).__name__
