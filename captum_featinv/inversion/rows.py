@@ -128,7 +128,7 @@ class SomeRows:
             raise
 
     def _losses_of(self, images: Images, phase: Phase) -> Tensor:
-        codes = self._look(self._shown(images), self._way)
+        codes = self._look(self._shown(images), self._way, own=True)
         if phase.redirect:
             for code in codes.values():
                 redirect_gradients(code)
@@ -141,9 +141,10 @@ class SomeRows:
             for space, image, dtype in zip(self._spaces, images, self._dtypes, strict=True)
         )
 
-    def _look(self, shown: Images, way: Arithmetic = PLAIN) -> Codes:
+    def _look(self, shown: Images, way: Arithmetic = PLAIN, *, own: bool = False) -> Codes:
         with way.active(shown[0].device):
-            return self._question.reader(Inputs(tuple(map(way.lay, shown)), self._extra))
+            inputs = Inputs(tuple(map(way.lay, shown)), self._extra)
+            return self._question.reader(inputs, own=own)
 
     @torch.no_grad()
     def _judged(self, images: Images, lost: Tensor) -> Solution:
@@ -152,7 +153,7 @@ class SomeRows:
         starts, shown = self._shown(self._starts), self._shown(images)
         first_errors = error(self._look(starts))
         codes = self._look(shown)
-        errors = error(codes)
+        errors = error(codes).clamp(min=0)  # rounding may leave a little less
         failed = self._target.silent(codes) | self._target.impossible() | ~torch.isfinite(errors)
         kept = tuple(
             torch.where(failed.reshape(-1, *[1] * (image.dim() - 1)), start, image)

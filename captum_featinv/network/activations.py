@@ -94,7 +94,7 @@ class Activations:
         self._handles.append(module.register_forward_hook(self._hook(name)))
         self._last_calls = None
 
-    def run(self, *inputs: Any) -> None:
+    def run(self, *inputs: Any, own: int = 0) -> None:  # noqa: ARG002
         """Run the model on `inputs`, as far as needed.
 
         Raises:

@@ -40,9 +40,15 @@ class Reader:
         self._given = dict(given or {})
         self._found: dict[str, View | None] = {}
 
-    def __call__(self, inputs: Inputs) -> Codes:
-        """The codes for some inputs, at least float32; gradients flow."""
-        self._activations.run(*inputs.images, *inputs.extra)
+    def __call__(self, inputs: Inputs, *, own: bool = False) -> Codes:
+        """The codes for some inputs, at least float32; gradients flow.
+
+        Args:
+            inputs: what to show the model.
+            own: whether the images were made for this call, so that the model may write into them;
+                otherwise it is shown copies.
+        """
+        self._activations.run(*inputs.images, *inputs.extra, own=len(inputs.images) if own else 0)
         return {layer: self._code(layer, inputs) for layer in self.layers}
 
     @torch.no_grad()

@@ -5,6 +5,7 @@ to its output, and returns one loss a row, so that rows stay problems of their o
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -42,7 +43,8 @@ class FeatureMapMatch:
     """`CodeMatch` to a code of which one feature map is not zero, without ever making that code.
 
     Only that map differs from a pull to zero: `||F_k - T_k||^2 + leakage sum_{c != k} ||F_c||^2`,
-    halved and divided by `scale`; with a leakage of 1 this is `||F - T||^2`.
+    halved and divided by `scale`; with a leakage of 1 this is `||F - T||^2`, which rounding may leave
+    a little below 0.
 
     Args:
         layer: whose code.
@@ -64,8 +66,15 @@ class FeatureMapMatch:
     def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:
         """The losses, with the weight that the activation of all other filters has in them."""
         code = activations(self.layer)
-        half: Tensor = _HalfSquares.apply(code, self.filters, self.target, leakage)
-        return half / self.scale
+        where, target, twice = self._prepared
+        losses: Tensor = _HalfSquares.apply(code, where, target, self.scale, twice, leakage)
+        return losses
+
+    @cached_property
+    def _prepared(self) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+        """What all steps need: where the filters' maps are, (rows, 1), those maps, and a scale."""
+        rows = torch.arange(len(self.filters), device=self.filters.device)
+        return (rows[:, None], self.filters[:, None]), self.target.unsqueeze(1), 2 * self.scale
 
 
 def half_square(target: Tensor) -> Tensor:
@@ -75,24 +84,25 @@ def half_square(target: Tensor) -> Tensor:
 
 
 class _HalfSquares(torch.autograd.Function):
-    """The losses before scaling; their gradient is written down, not traced, to save passes."""
+    """The losses; their gradient is written down, not traced, to save passes."""
 
     @staticmethod
-    def forward(ctx, code, filters, target, leakage):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(code, filters, target)
-        ctx.leakage = leakage
-        own = code[torch.arange(len(code), device=code.device), filters].reshape(len(code), -1)
+    def forward(ctx, code, where, target, scale, twice, leakage):  # type: ignore[no-untyped-def]
+        own = code[where]
+        missing = own - target
+        ctx.save_for_backward(code, missing, scale)
+        ctx.where, ctx.leakage = where, leakage
+        # The filter's own map counts once as what is missing, and not as what others do.
+        of_filter = torch.addcmul(missing.square(), own, own, value=-leakage)
+        of_filter = of_filter.sum(tuple(range(1, own.dim())))
         # Over dimensions, not flattened: that would copy a code with channels last in memory.
-        energy = torch.linalg.vector_norm(code, dim=tuple(range(1, code.dim()))).square()
-        others = (energy - own.square().sum(1)).clamp(min=0)  # rounding could leave less
-        return 0.5 * ((own - target.reshape(own.shape)).square().sum(1) + leakage * others)
+        size = torch.linalg.vector_norm(code, dim=tuple(range(1, code.dim())))
+        return torch.addcmul(of_filter, size, size, value=leakage).div_(twice)
 
     @staticmethod
     def backward(ctx, weight):  # type: ignore[no-untyped-def]
-        code, filters, target = ctx.saved_tensors
-        weight = weight.reshape(-1, *[1] * (code.dim() - 1))
-        gradient = code * (weight * ctx.leakage)
-        rows = torch.arange(len(code), device=code.device)
-        own = code[rows, filters]
-        gradient[rows, filters] = (own - target) * weight.reshape(-1, *[1] * (own.dim() - 1))
-        return gradient, None, None, None
+        code, missing, scale = ctx.saved_tensors
+        weight = (weight / scale).reshape(-1, *[1] * (code.dim() - 1))
+        gradient = code * (weight if ctx.leakage == 1 else weight * ctx.leakage)
+        gradient[ctx.where] = missing * weight
+        return gradient, None, None, None, None, None

@@ -24,6 +24,7 @@ def descend(
     n_steps: int,
     schedule: LRScheduler | None = None,
     clip: float | None = None,
+    asks: bool = True,
 ) -> Iterator[Step]:
     """Minimise the sum of `losses` and yield after every step.
 
@@ -38,20 +39,23 @@ def descend(
         n_steps: how many steps at most.
         schedule: of the learning rate, stepped after every step.
         clip: limit of the size of each gradient entry.
+        asks: whether the optimizer looks at the loss, as a line search does; others only hand it on.
     """
+    ones: Tensor | None = None
     for number in range(n_steps):
         evaluated: list[Tensor] = []
 
-        def closure(number: int = number, evaluated: list[Tensor] = evaluated) -> Tensor:
+        def closure(number: int = number, evaluated: list[Tensor] = evaluated) -> Tensor | None:
+            nonlocal ones
             with torch.enable_grad():
                 rows = losses(number)
-                total = rows.sum()
-            gradients = torch.autograd.grad(total, parameters)
+            ones = torch.ones_like(rows) if ones is None else ones
+            gradients = torch.autograd.grad(rows, parameters, ones)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 clipped = gradient if clip is None else gradient.clamp(-clip, clip)
                 parameter.grad = _laid_like(clipped, parameter)
             evaluated.append(rows.detach())
-            return total.detach()
+            return evaluated[-1].sum() if asks else None
 
         optimizer.step(closure)  # type: ignore[arg-type]
         if schedule is not None:

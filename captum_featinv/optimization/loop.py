@@ -1,6 +1,7 @@
 """The loop that follows a recipe: draw, distort, look, step, until the images are found."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -81,8 +82,9 @@ def follow(
             n_steps=recipe.n_steps,
             schedule=schedule,
             clip=recipe.clip,
+            asks=runs_alone(recipe),
         ):
-            record.note(step.number, _drawn(images))
+            record.note(step.number, partial(_drawn, images))
             advance()
             if record.all_settled(step.number):
                 break

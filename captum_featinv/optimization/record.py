@@ -1,5 +1,7 @@
 """The images of a run as far as they came: which have settled, and which are lost."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -32,28 +34,31 @@ class Record:
         self._settled = self.lost
         self._before: Images | None = None
 
-    def note(self, step: int, images: Images) -> None:
+    def note(self, step: int, draw: Callable[[], Images]) -> None:
         """Look at the images after a step, counted from 1, if it is time."""
         if (step + 1) % LOOK_EVERY == 0 and self._tolerance is not None:
-            self._before = tuple(image.clone() for image in images)
+            self._before = tuple(image.clone() for image in draw())
         elif step % LOOK_EVERY == 0:
-            self.look(images)
+            images = draw()
+            size = self.look(images)
             if self._before is not None and step > self._first:
-                self._settle(images, self._before, self._tolerance or 0.0)
+                change = _distance(images, self._before)
+                self._settled = self._settled | (change < (self._tolerance or 0.0) * size)
 
-    def _settle(self, images: Images, before: Images, tolerance: float) -> None:
-        change, size = _distance(images, before), _distance(images, self._greys)
-        self._settled = self._settled | (change < tolerance * size)
+    def look(self, images: Images) -> Tensor:
+        """Take over the images of those rows that neither have settled nor are lost.
 
-    def look(self, images: Images) -> None:
-        """Take over the images of those rows that neither have settled nor are lost."""
-        finite = torch.stack([image.flatten(1).isfinite().all(1) for image in images]).all(0)
-        self.lost = self.lost | (~finite & ~self._settled)
+        Returns:
+            How far each row is from the mean colour, (rows,); not finite where the row is lost.
+        """
+        size = _distance(images, self._greys)
+        self.lost = self.lost | ~((size < torch.inf) | self._settled)
         closed = self._settled | self.lost
         self.images = tuple(
             torch.where(closed.reshape(-1, *[1] * (new.dim() - 1)), old, new)
             for new, old in zip(images, self.images, strict=True)
         )
+        return size
 
     def all_settled(self, step: int) -> bool:
         """Whether nothing is left to do; asked of the device after a look only."""
@@ -62,6 +67,9 @@ class Record:
 
 
 def _distance(images: Images, others: Images) -> Tensor:
-    differences = [(a - b).flatten(1) for a, b in zip(images, others, strict=True)]
-    distance: Tensor = torch.linalg.vector_norm(torch.cat(differences, dim=1), dim=1)
+    parts = [
+        torch.linalg.vector_norm(a - b, dim=tuple(range(1, a.dim())))
+        for a, b in zip(images, others, strict=True)
+    ]
+    distance: Tensor = parts[0] if len(parts) == 1 else torch.stack(parts).square().sum(0).sqrt()
     return distance

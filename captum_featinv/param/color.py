@@ -4,6 +4,8 @@ In photographs red, green and blue go together. Lucid therefore mixes them from 
 that are uncorrelated in ImageNet: brightness, and two faint contrasts.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -47,12 +49,19 @@ def from_valid_rgb(image: Tensor, *, decorrelate: bool = False) -> Tensor:
 
 def mix_colors(components: Tensor) -> Tensor:
     """Uncorrelated components to red, green and blue; (batch, 3, height, width), without bounds."""
-    return _times(components, _mixture().T.contiguous())
+    return _times(components, _placed(components.device, components.dtype))
 
 
 def separate_colors(image: Tensor) -> Tensor:
     """The inverse of `mix_colors`."""
     return _times(image, torch.linalg.inv(_mixture().double()).T)
+
+
+@lru_cache(maxsize=32)
+def _placed(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The matrix once a device: every step draws, and a copy from the host would hold it up."""
+    with torch.inference_mode(mode=False):  # for all who come later, with gradients or without
+        return _mixture().T.contiguous().to(device, dtype)
 
 
 def _mixture() -> Tensor:

@@ -1,7 +1,7 @@
 """Lucent's front door: render an image that minimises an objective."""
 
 from captum_featinv.render.features import Features
-from captum_featinv.render.render_vis import (
+from captum_featinv.render.rendering import (
     RenderResult,
     export,
     render_vis,

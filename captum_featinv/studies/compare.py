@@ -23,7 +23,7 @@ from captum_featinv.inversion import CodeInversion, FeatureMapInversion
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.render.render_vis import render_vis
+from captum_featinv.render.rendering import render_vis
 from captum_featinv.studies.comparison import (
     Answer,
     Comparison,

@@ -88,7 +88,8 @@ class Restyler:
             losses_of = self.target.losses(self._look(style), self._look(content))
 
         def losses(images: Images, _phase: Phase) -> Tensor:
-            codes = self._look(space.to_model(images[0]).to(content.dtype))
+            shown = space.to_model(images[0]).to(content.dtype)
+            codes = self.reader(Inputs((shown,)), own=True)
             return losses_of(codes.__getitem__)
 
         found = follow(

@@ -223,7 +223,9 @@ def _steps(thresholds: Any) -> int:
 
 def _drawn(transforms: Iterable[Any]) -> View:
     """The transforms with their dice thrown, where they are ours."""
-    return compose(t.draw(t.generator) if hasattr(t, "draw") else t for t in transforms)
+    return compose(
+        t.draw(getattr(t, "generator", None)) if hasattr(t, "draw") else t for t in transforms
+    )
 
 
 def _preparation(
