@@ -100,9 +100,12 @@ HOST_TO_DEVICE = ("aten._to_copy.default", "aten.lift_fresh.default", "aten.scal
 
 
 def from_the_host(calls: Calls) -> list[str]:
-    """What a step copies, but for the first of a loop, in which Adam makes a counter on the host."""
-    first = {0, len(calls.steps) // 2}
-    steps = [step for number, step in enumerate(calls.steps) if number not in first]
+    """What a step copies, but for the first of a loop, in which Adam makes a counter on the host.
+
+    Nor for the very last, after which a renderer hands out the picture.
+    """
+    left_out = {0, len(calls.steps) // 2, len(calls.steps) - 1}
+    steps = [step for number, step in enumerate(calls.steps) if number not in left_out]
     return [name for step in steps for name in HOST_TO_DEVICE if step[name]]
 
 
