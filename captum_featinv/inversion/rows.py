@@ -16,6 +16,7 @@ from captum_featinv.optimization.loop import Found, Phase, follow, start_image
 from captum_featinv.optimization.precision import PLAIN, Arithmetic
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.optimization.redirect import redirect_gradients
+from captum_featinv.optimization.ways import look
 
 # What autograd says where a layer does not depend on the images, or is cut off from them.
 _NO_GRADIENT = ("not have been used in the graph", "does not require grad")
@@ -142,9 +143,7 @@ class SomeRows:
         )
 
     def _look(self, shown: Images, way: Arithmetic = PLAIN, *, own: bool = False) -> Codes:
-        with way.active(shown[0].device):
-            inputs = Inputs(tuple(map(way.lay, shown)), self._extra)
-            return self._question.reader(inputs, own=own)
+        return look(self._question.reader, Inputs(shown, self._extra), way, own=own)
 
     @torch.no_grad()
     def _judged(self, images: Images, lost: Tensor) -> Solution:

@@ -1,1 +1,6 @@
 """What is asked of a network: which layers it has, and what they put out."""
+
+from captum_featinv.network.layers import find_layer, list_layers
+from captum_featinv.network.reading import read_code
+
+__all__ = ["find_layer", "list_layers", "read_code"]

@@ -1,6 +1,6 @@
 """Look for images that have a style and a content, while activations are open."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ from captum_featinv.images.display import as_saved
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.network.inputs import Images, Inputs
 from captum_featinv.network.reading import Codes, Reader
-from captum_featinv.optimization.loop import Phase, follow, runs_alone, start_image
+from captum_featinv.optimization.loop import Losses, Phase, follow, runs_alone, start_image
+from captum_featinv.optimization.precision import Arithmetic
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.optimization.ways import look, ways
 from captum_featinv.style.recolour import recoloured
 from captum_featinv.style.target import StyleDistances, StyleTarget
 
@@ -46,23 +48,31 @@ class Restyler:
         self, contents: Tensor, styles: Tensor, *, rows_at_once: int, show_progress: bool
     ) -> Tensor:
         """The contents in their styles; after Ctrl-C as far as they came."""
-        rows_at_once = 1 if runs_alone(self.recipe) else rows_at_once
-        with torch.no_grad():
-            self._look(contents[:1])  # a model that takes no other size than this says so now
-        chunks = torch.split(torch.arange(len(contents), device=contents.device), rows_at_once)
+        chunks = list(self._chunks(contents, rows_at_once))
         total = self.recipe.n_steps * len(self.scales) * len(chunks)
         with tqdm(total=total, desc="Restyling", disable=not show_progress) as bar:
             images = [
-                self._rows(contents[chunk], _rows_of(styles, chunk), bar.update) for chunk in chunks
+                self._rows(contents[rows], _rows_of(styles, rows), way, bar.update)
+                for way, rows in chunks
             ]
         if self.interrupted:
             warn("interrupted: the images are as far as they came")
-        return torch.cat(images)
+        return torch.cat(images)[torch.cat([rows for _, rows in chunks]).argsort()]
+
+    def _chunks(self, contents: Tensor, at_once: int) -> Iterator[tuple[Arithmetic, Tensor]]:
+        """The images in order, some at a time, those together that are computed in one way."""
+        inputs = Inputs((contents,))
+        codes = self.reader.read(inputs, at_once)  # a model that takes no other size says so now
+        together = 1 if runs_alone(self.recipe) else at_once
+        for way, rows in ways(self.recipe, self.reader, inputs, codes, inputs.examples, at_once):
+            yield from ((way, some) for some in torch.split(rows, together))
 
     def _look(self, inputs: Tensor) -> Codes:
         return self.reader(Inputs((inputs,)))
 
-    def _rows(self, contents: Tensor, styles: Tensor, advance: Callable[[], Any]) -> Tensor:
+    def _rows(
+        self, contents: Tensor, styles: Tensor, way: Arithmetic, advance: Callable[[], Any]
+    ) -> Tensor:
         # Half precision cannot hold an image that changes little by little.
         work = contents if contents.dtype == torch.float64 else contents.float()
         space = self.normalization.fitted_to(work)
@@ -73,25 +83,26 @@ class Restyler:
             style, content = _resized(styles, scale), _resized(contents, scale)
             image = _fitted(image, content.shape[2:])
             if not self.interrupted:
-                image = self._at_one_scale(image, content, style, space, advance)
+                losses = self._losses(content, style, space, way)
+                image = self._at_one_scale(image, losses, space, advance)
         return space.to_model(_fitted(image, contents.shape[2:])).to(contents.dtype)
 
-    def _at_one_scale(
-        self,
-        image: Tensor,
-        content: Tensor,
-        style: Tensor,
-        space: Normalization,
-        advance: Callable[[], Any],
-    ) -> Tensor:
+    def _losses(
+        self, content: Tensor, style: Tensor, space: Normalization, way: Arithmetic
+    ) -> Losses:
         with torch.no_grad():
             losses_of = self.target.losses(self._look(style), self._look(content))
 
         def losses(images: Images, _phase: Phase) -> Tensor:
             shown = space.to_model(images[0]).to(content.dtype)
-            codes = self.reader(Inputs((shown,)), own=True)
+            codes = look(self.reader, Inputs((shown,)), way, own=True)
             return losses_of(codes.__getitem__)
 
+        return losses
+
+    def _at_one_scale(
+        self, image: Tensor, losses: Losses, space: Normalization, advance: Callable[[], Any]
+    ) -> Tensor:
         found = follow(
             self.recipe,
             losses,

@@ -147,3 +147,64 @@ def test_a_silent_filter_learns_to_fire() -> None:
     assert not pull(redirect=False).any()
     pulled = torch.relu(conv(-10 * pull(redirect=True)) - 0.1)
     assert pulled[:, 2].amax() > 0
+
+
+# --- ways to spell a ReLU ----------------------------------------------------------------------
+
+
+class OwnRelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x > 0)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        return gradient * ctx.saved_tensors[0]
+
+
+SPELLINGS: dict[str, Change] = {
+    "clamp": lambda x: x.clamp(min=0),
+    "clamp in place": lambda x: (x * 1).clamp_(min=0),
+    "clamp_min": lambda x: torch.clamp_min(x, 0),
+    "clamp from both sides": lambda x: x.clamp(0, 60),
+    "maximum": lambda x: torch.maximum(x, torch.zeros(())),
+    "maximum of two that depend on it": lambda x: torch.max(x, 0 * x),
+    "where": lambda x: torch.where(x > 0, x, 0.0),
+    "mask": lambda x: x * (x > 0),
+    "hardtanh": lambda x: functional.hardtanh(x, 0, 1e9),
+    "own function": OwnRelu.apply,
+    "permuted and back": lambda x: torch.relu(x).permute(0, 2, 3, 1).permute(0, 3, 1, 2),
+    "times 1": lambda x: torch.relu(x) * 1.0,
+    "plus 0": lambda x: torch.relu(x) + 0,
+    "cast": lambda x: torch.relu(x).double().float(),
+    "viewed": lambda x: torch.relu(x).flatten(2).unflatten(2, x.shape[2:]),
+    "dropout": lambda x: functional.dropout(torch.relu(x), training=False),
+    "contiguous": lambda x: torch.relu(x).mT.contiguous().mT,
+    "clamped in another precision": lambda x: x.double().clamp(min=0).float(),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("before", [nn.Conv2d(3, 5, 3), nn.Conv2d(3, 5, 3, bias=False)], ids=str)
+def test_however_a_relu_is_spelt_it_is_redirected(
+    image: Tensor, spelling: Change, before: nn.Module
+) -> None:
+    weights = torch.randn_like(before(image))
+    gradients = []
+    for relu in (torch.relu, spelling):
+        output = relu(before(image))
+        redirect_gradients(output)
+        gradients.append(torch.autograd.grad(output, image, weights)[0])
+    assert_close(gradients[1], gradients[0])
+
+
+def test_branches_that_meet_are_the_end_of_what_is_followed(image: Tensor) -> None:
+    """What is silent before a sum of two branches is another layer's."""
+    weights = torch.randn_like(image)
+    for end in (lambda x: torch.relu(x) + torch.relu(-x), lambda x: torch.relu(x) * x.sigmoid()):
+        output, plain = end(image * 1), end(image * 1)
+        redirect_gradients(output)
+        (gradient,) = torch.autograd.grad(output, image, weights)
+        (expected,) = torch.autograd.grad(plain, image, weights)
+        assert_close(gradient, expected)

@@ -1,0 +1,80 @@
+"""One command and one seed give the same bytes, whatever else the machine does."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BUSY = "import torch\na = torch.rand(600, 600)\nwhile True: a @ a"
+
+
+@pytest.fixture
+def load() -> Iterator[None]:
+    """Two other processes that keep the machine busy."""
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2)]
+    yield
+    for process in busy:
+        process.kill()
+        process.wait()
+
+
+def picture(photo: Path, out: Path, threads: int, *options: str) -> bytes:
+    """What the command writes in a fresh process with so many threads."""
+    command = [sys.executable, "-m", "captum_featinv", "invert", str(photo), "--out", str(out)]
+    model = ["--model", "resnet18", "--weights", "random", "--layer", "layer2.0.relu"]
+    subprocess.run(
+        [*command, *model, "--filters", "live:2", "--size", "64", "--steps", "12", *options],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+    )
+    return out.read_bytes()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    dice = np.random.default_rng(0)
+    small = dice.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    path = tmp_path / "photo.png"
+    Image.fromarray(small).resize((64, 64), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("load")
+def test_ten_fresh_processes_write_the_same_picture(photo: Path, tmp_path: Path) -> None:
+    """Five with one thread and five with two; between the two kinds there is rounding alone."""
+    out = tmp_path / "sheet.png"
+    found = {threads: [picture(photo, out, threads) for _ in range(5)] for threads in (1, 2)}
+    for threads, files in found.items():
+        checksums = {hashlib.sha256(file).hexdigest()[:12] for file in files}
+        print(f"\n{threads} thread(s), {len(files)} processes: {checksums}")
+        assert len(checksums) == 1
+    pixels = []
+    for files in found.values():
+        out.write_bytes(files[0])
+        pixels.append(np.asarray(Image.open(out)).astype(int))
+    apart = np.abs(pixels[0] - pixels[1])
+    print(f"between 1 and 2 threads: {apart.mean():.4f} of 255 on average, {apart.max()} at most")
+    assert apart.mean() < 1
+
+
+@pytest.mark.slow
+def test_another_precision_is_another_picture_and_says_so(photo: Path, tmp_path: Path) -> None:
+    import json
+
+    out, report = tmp_path / "sheet.png", tmp_path / "report.json"
+    precisions = []
+    pictures = set()
+    for options in ([], ["--precision", "float32"], ["--precision", "bfloat16"]):
+        pictures.add(picture(photo, out, 1, "--report", str(report), *options))
+        (precision,) = {record["precision"] for record in json.loads(report.read_text())}
+        precisions.append(precision)
+    assert precisions == ["float32", "float32", "bfloat16"]
+    assert len(pictures) == 2
