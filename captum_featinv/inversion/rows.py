@@ -13,10 +13,9 @@ from captum_featinv.inversion.targets import Codes, Rows
 from captum_featinv.network.inputs import Images, Inputs
 from captum_featinv.network.reading import Reader
 from captum_featinv.optimization.loop import Found, Phase, follow, start_image
-from captum_featinv.optimization.precision import PLAIN, Arithmetic
+from captum_featinv.optimization.precision import Arithmetic
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.optimization.redirect import redirect_gradients
-from captum_featinv.optimization.ways import look
 
 # What autograd says where a layer does not depend on the images, or is cut off from them.
 _NO_GRADIENT = ("not have been used in the graph", "does not require grad")
@@ -76,7 +75,7 @@ class SomeRows:
     """
 
     def __init__(self, question: Question, examples: Tensor, target: Rows, way: Arithmetic) -> None:
-        self._question, self._target, self._way = question, target, way
+        self._question, self._target = question, target
         given = question.inputs.rows(examples)
         self._extra = given.extra
         self._dtypes = [photo.dtype for photo in given.images]
@@ -87,6 +86,8 @@ class SomeRows:
         self._greys = tuple(_grey(space, photo) for space, photo in pairs)
         self._starts = self._begin(examples)
         self._losses = target.losses(normalize=question.recipe.normalize_loss)
+        self._formats = [way.format_of(photo) for photo in photos]
+        self._computing = way.active(photos[0].device)
 
     def solve(self, advance: Callable[[], Any]) -> tuple[Solution, bool]:
         """What following the recipe gives, and whether Ctrl-C came meanwhile."""
@@ -129,11 +130,14 @@ class SomeRows:
             raise
 
     def _losses_of(self, images: Images, phase: Phase) -> Tensor:
-        codes = self._look(self._shown(images), self._way, own=True)
+        pairs = zip(self._shown(images), self._formats, strict=True)
+        shown = tuple(image.contiguous(memory_format=layout) for image, layout in pairs)
+        with self._computing:
+            codes = self._question.reader(Inputs(shown, self._extra), own=True)
         if phase.redirect:
             for code in codes.values():
                 redirect_gradients(code)
-        return self._losses(codes, phase.leakage)
+        return self._losses(codes.__getitem__, phase.leakage)
 
     def _shown(self, images: Images) -> Images:
         """Images as the model sees them."""
@@ -142,17 +146,17 @@ class SomeRows:
             for space, image, dtype in zip(self._spaces, images, self._dtypes, strict=True)
         )
 
-    def _look(self, shown: Images, way: Arithmetic = PLAIN, *, own: bool = False) -> Codes:
-        return look(self._question.reader, Inputs(shown, self._extra), way, own=own)
+    def _look(self, shown: Images) -> Codes:
+        return self._question.reader(Inputs(shown, self._extra))
 
     @torch.no_grad()
     def _judged(self, images: Images, lost: Tensor) -> Solution:
         """The images as they are, by one more look without distortion, in the model's own precision."""
         error = self._target.losses(normalize=True)
         starts, shown = self._shown(self._starts), self._shown(images)
-        first_errors = error(self._look(starts))
+        first_errors = error(self._look(starts).__getitem__)
         codes = self._look(shown)
-        errors = error(codes).clamp(min=0)  # rounding may leave a little less
+        errors = error(codes.__getitem__).clamp(min=0)  # rounding may leave a little less
         failed = self._target.silent(codes) | self._target.impossible() | ~torch.isfinite(errors)
         kept = tuple(
             torch.where(failed.reshape(-1, *[1] * (image.dim() - 1)), start, image)

@@ -7,9 +7,17 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import Energy, feature_map_target
-from captum_featinv.objectives.code import CodeMatch, FeatureMapMatch, half_square
+from captum_featinv.objectives.code import (
+    CodeMatch,
+    CodeMatches,
+    FeatureMapMatch,
+    half_square,
+)
 
 Codes = Mapping[str, Tensor]
+# The losses of some rows, (rows,), for what layers put out; `leakage` weighs all filters but the one of
+# interest, if there is one.
+RowLosses = CodeMatch | CodeMatches | FeatureMapMatch
 
 
 @dataclass(frozen=True)
@@ -74,14 +82,13 @@ class CodeRows:
 
     codes: Codes
 
-    def losses(self, *, normalize: bool) -> "CodeLosses":
+    def losses(self, *, normalize: bool) -> RowLosses:
         """Half the squared error of each row, normalised or not, mean over layers."""
-        return CodeLosses(
-            [
-                CodeMatch(layer, target, _scale(target, normalize=normalize))
-                for layer, target in self.codes.items()
-            ]
+        matches = tuple(
+            CodeMatch(layer, target, _scale(target, normalize=normalize))
+            for layer, target in self.codes.items()
         )
+        return matches[0] if len(matches) == 1 else CodeMatches(matches)
 
     def impossible(self) -> Tensor:
         """Which of the rows ask for nothing at all, (rows,)."""
@@ -108,10 +115,10 @@ class FilterRows:
     filters: Tensor
     maps: Tensor
 
-    def losses(self, *, normalize: bool) -> "FilterLosses":
+    def losses(self, *, normalize: bool) -> RowLosses:
         """Half the squared error of each row, normalised or not."""
         scale = _scale(self.maps, normalize=normalize)
-        return FilterLosses(FeatureMapMatch(self.layer, self.filters, self.maps, scale))
+        return FeatureMapMatch(self.layer, self.filters, self.maps, scale)
 
     def impossible(self) -> Tensor:
         """Which of the rows ask for nothing at all, (rows,)."""
@@ -122,29 +129,6 @@ class FilterRows:
         rows = torch.arange(len(self.filters), device=self.filters.device)
         own = codes[self.layer][rows, self.filters]
         return own.reshape(len(rows), -1).amax(1) <= 0
-
-
-@dataclass(frozen=True)
-class CodeLosses:
-    """The losses of some rows for their codes, (rows,)."""
-
-    matches: list[CodeMatch]
-
-    def __call__(self, codes: Codes, leakage: float = 1.0) -> Tensor:  # noqa: ARG002 - no filter
-        """The losses."""
-        losses = [match(codes.__getitem__) for match in self.matches]
-        return losses[0] if len(losses) == 1 else torch.stack(losses).mean(0)
-
-
-@dataclass(frozen=True)
-class FilterLosses:
-    """The losses of some rows for their codes, (rows,); `leakage` weighs all other filters."""
-
-    match: FeatureMapMatch
-
-    def __call__(self, codes: Codes, leakage: float = 1.0) -> Tensor:
-        """The losses."""
-        return self.match(codes.__getitem__, leakage)
 
 
 Targets = WholeCodes | FilterMaps

@@ -32,10 +32,21 @@ class CodeMatch:
         """Scaled to be 1 for a code of zeros: by half the target's square."""
         return cls(layer, target, half_square(target))
 
-    def __call__(self, activations: Activations) -> Tensor:
-        """The losses."""
+    def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:  # noqa: ARG002
+        """The losses; no filter is singled out, so there is no leakage to weigh."""
         difference = activations(self.layer) - self.target
         return 0.5 * difference.square().sum(tuple(range(1, difference.dim()))) / self.scale
+
+
+@dataclass(frozen=True)
+class CodeMatches:
+    """The mean of several `CodeMatch`, shape (rows,)."""
+
+    matches: tuple[CodeMatch, ...]
+
+    def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:  # noqa: ARG002
+        """The losses; see `CodeMatch`."""
+        return torch.stack([match(activations) for match in self.matches]).mean(0)
 
 
 @dataclass(frozen=True)

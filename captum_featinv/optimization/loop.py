@@ -1,7 +1,6 @@
 """The loop that follows a recipe: draw, distort, look, step, until the images are found."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from captum_featinv.optimization.descent import descend
 from captum_featinv.optimization.optimizers import couples_rows
 from captum_featinv.optimization.precision import Arithmetic, candidates
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.optimization.record import Images, Record
+from captum_featinv.optimization.record import LOOK_EVERY, Images, Record
 from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.param.pixel import clamped_pixels, free_pixels, sigmoid_pixels
 from captum_featinv.transform import View
@@ -84,10 +83,11 @@ def follow(
             clip=recipe.clip,
             asks=runs_alone(recipe),
         ):
-            record.note(step.number, partial(_drawn, images))
             advance()
-            if record.all_settled(step.number):
-                break
+            if (step.number + 1) % LOOK_EVERY <= 1:
+                record.note(step.number, _drawn(images))
+                if record.all_settled(step.number):
+                    break
     except KeyboardInterrupt:
         interrupted = True
     record.look(_drawn(images))

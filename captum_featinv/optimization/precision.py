@@ -27,14 +27,13 @@ class Arithmetic(NamedTuple):
     half: bool = False
     channels_last: bool = False
 
-    def lay(self, image: Tensor) -> Tensor:
-        """An image as it goes into the model."""
-        if not self.channels_last or image.dim() != 4:
-            return image
-        return image.contiguous(memory_format=torch.channels_last)
+    def format_of(self, image: Tensor) -> torch.memory_format:
+        """How an image lies in memory when it goes into the model."""
+        last = self.channels_last and image.dim() == 4
+        return torch.channels_last if last else torch.contiguous_format
 
     def active(self, device: torch.device) -> AbstractContextManager[object]:
-        """A block in which the model runs."""
+        """A block in which the model runs; it can be entered again and again."""
         return torch.autocast(device.type, torch.bfloat16) if self.half else nullcontext()
 
 

@@ -1,7 +1,5 @@
 """The images of a run as far as they came: which have settled, and which are lost."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -34,12 +32,11 @@ class Record:
         self._settled = self.lost
         self._before: Images | None = None
 
-    def note(self, step: int, draw: Callable[[], Images]) -> None:
-        """Look at the images after a step, counted from 1, if it is time."""
+    def note(self, step: int, images: Images) -> None:
+        """Take note of the images after a step, counted from 1, if it is a tenth or the one before."""
         if (step + 1) % LOOK_EVERY == 0 and self._tolerance is not None:
-            self._before = tuple(image.clone() for image in draw())
+            self._before = tuple(image.clone() for image in images)
         elif step % LOOK_EVERY == 0:
-            images = draw()
             size = self.look(images)
             if self._before is not None and step > self._first:
                 change = _distance(images, self._before)

@@ -14,7 +14,7 @@ from captum_featinv.optimization.recipe import Recipe
 
 def look(reader: Reader, inputs: Inputs, way: Arithmetic, *, own: bool = False) -> Codes:
     """The codes for some inputs, computed in a way; gradients flow. See `Reader` for `own`."""
-    images = tuple(map(way.lay, inputs.images))
+    images = tuple(image.contiguous(memory_format=way.format_of(image)) for image in inputs.images)
     with way.active(images[0].device):
         return reader(Inputs(images, inputs.extra), own=own)
 

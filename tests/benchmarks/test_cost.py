@@ -28,7 +28,8 @@ def run_bare(prefix: nn.Module, photos: Tensor, stopwatch: Stopwatch, way: Arith
 
     def closure() -> Tensor:
         with way.active(image.device):
-            code = prefix(way.lay(image)).float()
+            laid = image.contiguous(memory_format=way.format_of(image))
+            code = prefix(laid).float()
         loss = 0.5 * (code - target).square().sum()
         (image.grad,) = torch.autograd.grad(loss, image)
         return loss

@@ -15,7 +15,7 @@ def walked(paths: list[list[float]], **options: object) -> Record:
     record = Record((start,), (torch.zeros_like(start),), **options)
     for step in range(1, len(paths[0])):
         images = torch.tensor([[path[step]] for path in paths])
-        record.note(step, lambda images=images: (images,))
+        record.note(step, (images,))
         if record.all_settled(step):
             break
     return record
@@ -60,7 +60,7 @@ def test_size_is_measured_from_the_mean_colour_over_all_inputs() -> None:
         record = Record(starts, starts, 0.01)
         for step in range(1, LOOK_EVERY + 1):
             images = (torch.full((1, 1), 0.1 * step), torch.full((1, 1), far))
-            record.note(step, lambda images=images: images)
+            record.note(step, images)
         assert record.all_settled(LOOK_EVERY) == settles
 
 
