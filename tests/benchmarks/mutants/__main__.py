@@ -22,6 +22,7 @@ from types import CodeType
 from typing import Any
 
 import pytest
+from tqdm import tqdm
 
 from tests.benchmarks.mutants.mutant import Mutant, mutants_of
 from tests.benchmarks.mutants.record import Chosen, Record, Recorder
@@ -117,10 +118,10 @@ def run(room: str, tests: list[str], sample: int | None, seed: int) -> dict[Muta
         places = sorted(random.Random(seed).sample(range(len(mutants)), sample))
         mutants = [mutants[i] for i in places]
     verdicts = {}
-    for mutant in mutants:
+    for mutant in tqdm(mutants, room):
         verdicts[mutant] = survives(mutant, record)
         if verdicts[mutant]:
-            print(mutant, "" if record.tests_of(mutant) else "  (entered by no test)", flush=True)
+            tqdm.write(str(mutant) + ("" if record.tests_of(mutant) else "  (no test enters it)"))
     return verdicts
 
 

@@ -22,7 +22,12 @@ class Record:
         tests = self.entered.get((str(mutant.path.resolve()), mutant.function), set())
         if not mutant.function or "" in tests:  # run by an import, which all tests rest on
             tests = set(self.seconds)
-        return sorted(tests - self.failed, key=self.seconds.__getitem__)
+        return sorted(tests - self.failed - self._elsewhere(), key=self.seconds.__getitem__)
+
+    def _elsewhere(self) -> set[str]:
+        """Tests that start another interpreter, which has no mutant: long, and nothing entered."""
+        here = set().union(*self.entered.values())
+        return {test for test, seconds in self.seconds.items() if seconds > 1} - here
 
 
 class Recorder:
