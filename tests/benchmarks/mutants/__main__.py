@@ -8,6 +8,7 @@ or a mutant that is no change at all.
 
 import argparse
 import contextlib
+import gc
 import io
 import multiprocessing
 import os
@@ -69,6 +70,8 @@ def warm_up(tests: Sequence[str]) -> None:
         first, *rest = name.split(".")
         if first == PACKAGE.name or (first == "tests" and rest[:1] != ["benchmarks"]):
             del sys.modules[name]
+    gc.collect()
+    gc.freeze()  # or every child would go through, and so copy, all of torch
 
 
 def observe(tests: Sequence[str], answer: Any) -> None:

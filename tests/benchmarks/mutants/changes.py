@@ -49,12 +49,8 @@ def _other_operators(node: ast.AST) -> Iterator[ast.AST]:
 
 def _other_values(node: ast.AST) -> Iterator[ast.AST]:
     match node:
-        case ast.Constant(value=bool(value)):
-            yield ast.Constant(not value)
-        case ast.Constant(value=int(value)):
-            yield ast.Constant(value + 1)
-        case ast.Constant(value=float(value)):
-            yield ast.Constant(2 * value or 1.0)
+        case ast.Constant(value=bool() | int() | float()):
+            yield from map(ast.Constant, _other_numbers(node.value))
         case ast.Constant(value=str(value)) if not PROSE.search(value):
             yield ast.Constant(value + "?")
         case ast.JoinedStr() if not PROSE.search(ast.unparse(node)):
@@ -64,6 +60,20 @@ def _other_values(node: ast.AST) -> Iterator[ast.AST]:
             yield from [_with(node, upper=None)] if upper else []
         case ast.Lambda(body=body) if not isinstance(body, ast.Constant):
             yield _with(node, body=ast.Constant(None))
+
+
+def _other_numbers(value: complex) -> Iterator[complex]:
+    match value:
+        case bool():
+            yield not value
+        case int():
+            yield value + 1
+            if value > 4:  # how often, or how many
+                yield 100 * value
+        case float():
+            yield 2 * value or 1.0
+            if value:
+                yield value / 10
 
 
 def _other_branches(node: ast.AST) -> Iterator[ast.AST]:

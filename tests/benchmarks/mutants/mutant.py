@@ -5,6 +5,7 @@ and what errors and warnings say.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from tests.benchmarks.mutants.changes import changes
 
 TYPES = {"annotation", "returns", "bases", "type_comment", "format_spec"}
+CLASS = re.compile(r"_?[A-Z]\w*[a-z]\w*")
 SAYING = {"warn", "ParamSpec", "TypeVar", "cast", "TypeAlias"}
 
 
@@ -72,7 +74,7 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
                 if not isinstance(node, ast.AST) or _is_no_behaviour(node, parent):
                     continue
                 place = index if isinstance(value, list) else None
-                for new in changes(node, imported):
+                for new in changes(node, imported) if not _says(node) else ():
                     yield Mutant(path, tree, within, parent, field, place, new)
                 yield from walk(node, within)
 
@@ -98,8 +100,8 @@ def _is_no_behaviour(node: ast.AST, parent: ast.AST) -> bool:
             return "TYPE_CHECKING" in ast.unparse(test)
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             union = isinstance(getattr(value, "op", None), ast.BitOr)
-            alias = isinstance(parent, ast.Module) and (union or isinstance(value, ast.Subscript))
-            return alias or name == "__all__"
+            alias = isinstance(value, ast.Subscript) or union
+            return name == "__all__" or (alias and CLASS.fullmatch(name) is not None)
         case ast.AnnAssign(annotation=annotation):
             return ast.unparse(annotation).endswith("TypeAlias")
         case ast.FunctionDef(decorator_list=decorators):
