@@ -18,9 +18,9 @@ import threading
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import CodeType
-from typing import Any
 
 import pytest
 from tqdm import tqdm
@@ -74,17 +74,17 @@ def warm_up(tests: Sequence[str]) -> None:
     gc.freeze()  # or every child would go through, and so copy, all of torch
 
 
-def observe(tests: Sequence[str], answer: Any) -> None:
+def observe(tests: Sequence[str], sender: Connection) -> None:
     recorder = Recorder(str(PACKAGE.resolve()))
     threading.setprofile(recorder.enter)
     sys.setprofile(recorder.enter)
     silently(["--maxfail=0", *tests], recorder)
     sys.setprofile(None)
-    answer.put(recorder.record)
+    sender.send(recorder.record)
 
 
 def judge(mutant: Mutant, chosen: list[str]) -> None:
-    sys.meta_path.insert(0, Broken(mutant))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Broken(mutant))
     sys.exit(silently(sorted({test.partition("::")[0] for test in chosen}), Chosen(chosen)))
 
 
@@ -102,24 +102,35 @@ def survives(mutant: Mutant, record: Record) -> bool:
     return child.exitcode == 0
 
 
-def run(room: str, tests: list[str], sample: int | None, seed: int) -> dict[Mutant, bool]:
-    """Which mutants of a room survive its tests."""
-    warm_up(tests)
-    answer = FORK.SimpleQueue()
-    observer = FORK.Process(target=observe, args=(tests, answer))
+def recorded(tests: Sequence[str]) -> Record:
+    receiver, sender = FORK.Pipe(duplex=False)
+    observer = FORK.Process(target=observe, args=(tests, sender))
     observer.start()
-    record = answer.get()
+    sender.close()  # so that a crash there is an error here
+    record: Record = receiver.recv()
     observer.join()
     if not record.seconds:
         sys.exit(f"no test ran in {', '.join(tests)}")
-    for test in record.failed:
+    for test in sorted(record.failed):
         print(f"left out, as it fails without a mutant: {test}")
+    return record
+
+
+def mutants_in(room: str) -> list[Mutant]:
     parts = sorted(PACKAGE.glob(f"{room}*"))
     files = [file for part in parts for file in ([part] if part.is_file() else part.rglob("*.py"))]
     mutants = [mutant for file in sorted(files) for mutant in mutants_of(file)]
+    return mutants or sys.exit(f"nothing to exchange in {PACKAGE / room}*")
+
+
+def run(room: str, tests: Sequence[str], sample: int | None, seed: int) -> dict[Mutant, bool]:
+    """Which mutants of a room survive its tests."""
+    mutants = mutants_in(room)
     if sample is not None and sample < len(mutants):
         places = sorted(random.Random(seed).sample(range(len(mutants)), sample))
         mutants = [mutants[i] for i in places]
+    warm_up(tests)
+    record = recorded(tests)
     verdicts = {}
     for mutant in tqdm(mutants, room):
         verdicts[mutant] = survives(mutant, record)

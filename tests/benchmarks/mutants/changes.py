@@ -49,8 +49,8 @@ def _other_operators(node: ast.AST) -> Iterator[ast.AST]:
 
 def _other_values(node: ast.AST) -> Iterator[ast.AST]:
     match node:
-        case ast.Constant(value=bool() | int() | float()):
-            yield from map(ast.Constant, _other_numbers(node.value))
+        case ast.Constant(value=bool() | int() | float() as value):
+            yield from map(ast.Constant, _other_numbers(value))
         case ast.Constant(value=str(value)) if not PROSE.search(value):
             yield ast.Constant(value + "?")
         case ast.JoinedStr() if not PROSE.search(ast.unparse(node)):

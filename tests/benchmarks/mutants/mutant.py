@@ -68,8 +68,9 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
         for field, value in ast.iter_fields(parent):
             if field in TYPES or (field == "args" and _says(parent)):
                 continue
-            inside = isinstance(parent, ast.FunctionDef) and field == "body"
-            within = first_line(parent) if inside else function
+            within = function
+            if isinstance(parent, ast.FunctionDef) and field == "body":
+                within = first_line(parent)
             for index, node in enumerate(value if isinstance(value, list) else [value]):
                 if not isinstance(node, ast.AST) or _is_no_behaviour(node, parent):
                     continue
@@ -81,10 +82,9 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     return walk(tree, 0)
 
 
-def first_line(function: ast.AST) -> int:
+def first_line(function: ast.FunctionDef) -> int:
     """As code objects count: from the first decorator."""
-    decorators = [node.lineno for node in getattr(function, "decorator_list", [])]
-    return min([*decorators, getattr(function, "lineno", 0)])
+    return min([function.lineno, *(node.lineno for node in function.decorator_list)])
 
 
 def _is_no_behaviour(node: ast.AST, parent: ast.AST) -> bool:
