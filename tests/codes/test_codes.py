@@ -1,3 +1,6 @@
+from fractions import Fraction
+from itertools import pairwise, product
+
 import pytest
 import torch
 from torch import Tensor
@@ -77,6 +80,21 @@ def test_a_silent_map_stays_zero_when_it_is_rescaled(code: Tensor) -> None:
     silent = torch.ones(len(code), dtype=torch.long)
     assert not feature_map_target(code, silent, "rescaled").any()
     assert not single_filter(1, "rescaled")(code).any()
+
+
+def test_the_energy_of_the_layer_is_the_papers_and_the_default() -> None:
+    code, filters = torch.randn(2, 3, 4, 5), torch.tensor([1, 2])
+    assert_close(feature_map_target(code, filters), feature_map_target(code, filters, "layer"))
+    assert_close(single_filter(1)(code), single_filter(1, "layer")(code))
+
+
+@pytest.mark.parametrize("energy", ENERGIES)
+def test_a_target_is_where_its_code_is_whatever_the_default_device(energy: Energy) -> None:
+    code, filters = torch.randn(2, 3, 4, 5), torch.tensor([1, 1])
+    expected = feature_map_target(code, filters, energy), single_filter(1, energy)(code)
+    with torch.device("meta"):
+        target = feature_map_target(code, filters, energy), single_filter(1, energy)(code)
+    assert_close(target, expected)
 
 
 def test_an_unknown_energy_is_an_error_that_lists_the_known() -> None:
@@ -160,6 +178,32 @@ def test_a_code_without_positions_has_its_channels_in_front(image: tuple[int, ..
 def test_channels_come_first_where_both_could_be() -> None:
     assert channel_dim_of(torch.empty(2, 7, 7, 7), torch.empty(2, 3, 224, 224), "layer") == 1
     assert channel_dim_of(torch.empty(2, 7, 40), torch.empty(2, 7, 160), "layer") == 1
+
+
+def slow_is_grid(positions: tuple[int, ...], image: tuple[int, ...]) -> bool:
+    """Whether a stride s has |size / s - n| < 1 high and wide: one between any two limits is tried."""
+    limits = {
+        Fraction(size, n + d)
+        for size, n in zip(image, positions, strict=True)
+        for d in (-1, 1)
+        if n + d
+    }
+    ends = sorted(limits)
+    strides = [(low + high) / 2 for low, high in pairwise(ends)] + [2 * ends[-1]]
+    pairs = list(zip(image, positions, strict=True))
+    return any(all(abs(size / s - n) < 1 for size, n in pairs) for s in strides)
+
+
+@pytest.mark.parametrize("image", [(8, 8), (6, 9), (12, 4)], ids=str)
+def test_channels_are_last_only_where_that_alone_gives_a_grid(image: tuple[int, int]) -> None:
+    inputs = torch.empty(2, 3, *image, device="meta")
+    found = set()
+    for a, b, c in product(range(1, 9), repeat=3):
+        last = not slow_is_grid((b, c), image) and slow_is_grid((a, b), image)
+        code = torch.empty(2, a, b, c, device="meta")
+        assert channel_dim_of(code, inputs, "layer") == (-1 if last else 1), (a, b, c)
+        found.add(last)
+    assert found == {True, False}
 
 
 def test_a_transformers_tokens_are_no_feature_maps() -> None:

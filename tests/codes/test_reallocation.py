@@ -142,6 +142,11 @@ def test_several_draws_at_once_are_those_of_the_single_seeds() -> None:
     assert_close(together, torch.cat(alone))
 
 
+def test_the_seed_is_zero_unless_told_otherwise() -> None:
+    code = torch.rand(2, 5, 4, 3)
+    assert_close(reallocate_randomly()(code), reallocate_randomly(0)(code))
+
+
 def test_the_global_dice_are_left_alone() -> None:
     before = torch.random.get_rng_state()
     reallocate_randomly(5)(torch.rand(1, 4, 3, generator=torch.Generator()))
@@ -193,6 +198,26 @@ def test_a_photo_in_its_own_style_stays_as_it_is() -> None:
     assert_close(reallocate_by_rank(code)(code), code)
 
 
+def test_channels_of_equal_energy_rank_by_number() -> None:
+    """With many ties, so that a sort that mixes them up is seen."""
+    code, style = torch.randint(3, (2, 2, 3000, 2)).double()
+    expected = [
+        slow_rank(maps, other) for maps, other in zip(maps_of(code), maps_of(style), strict=True)
+    ]
+    assert_close(reallocate_by_rank(style)(code), like(expected, code))
+
+
+def test_a_style_is_a_snapshot_without_gradient_in_the_dtype_of_the_code() -> None:
+    style = torch.rand(1, 6, 5, 4, dtype=torch.float64, requires_grad=True)
+    rewrite, code = reallocate_by_rank(style), torch.rand(2, 6, 3, 3)
+    before = rewrite(code)
+    with torch.no_grad():
+        style.mul_(3)
+    assert_close(rewrite(code), before)
+    assert before.dtype == code.dtype
+    assert not before.requires_grad
+
+
 @pytest.mark.parametrize("shape", [(1, 5, 4, 4), (2, 6, 4, 4)])
 def test_a_style_code_of_another_layer_or_batch_is_an_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(ArgumentError, match="read it at the same layer"):
@@ -235,6 +260,8 @@ def test_weights_that_distribute_nothing_are_an_error(weights: dict[int, float])
 def test_a_mix_of_unknown_filters_is_an_error() -> None:
     with pytest.raises(FilterError, match="no filter 7, -5; it has 0 to 3"):
         mix({7: 1, 2: 1, -5: 1})(torch.rand(1, 4, 3))
+    with pytest.raises(FilterError, match="no filter 4; it has 0 to 3"):
+        mix({4: 1, -4: 1})(torch.rand(1, 4, 3))
 
 
 # --- through an inversion ----------------------------------------------------------------------

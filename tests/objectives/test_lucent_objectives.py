@@ -132,6 +132,7 @@ def test_interpolation_goes_from_one_channel_to_the_other(code: Tensor) -> None:
     interpolate = of.channel_interpolate("conv", 1, "other", 4)
     assert_close(loss_of(interpolate, code), expected)
     assert_close(loss_of(interpolate, code[:1]), -first[0])
+    assert_close(loss_of(interpolate, code[:2]), -(first[0] + last[1]))
 
 
 def test_alignment_is_a_sum_of_squares_that_fades_with_distance() -> None:
@@ -149,6 +150,18 @@ def test_diversity_is_the_negative_cosine_of_gram_matrices(code: Tensor) -> None
     assert loss_of(of.diversity("conv"), code).item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("norm", [0, 1e-13, 1.5e-12, 1])
+def test_silence_is_alike_to_nothing(norm: float) -> None:
+    """Gram matrices are divided by their norms as `functional.normalize` divides."""
+    code = torch.rand(2, CHANNELS, HEIGHT, WIDTH, dtype=torch.float64)
+    grams = torch.einsum("bchw,bdhw->bcd", code, code).flatten(1)
+    code = code * (norm / grams.norm(dim=1)).sqrt().reshape(2, 1, 1, 1)
+    grams = torch.einsum("bchw,bdhw->bcd", code, code).flatten(1)
+    first, second = functional.normalize(grams)
+    loss = loss_of(of.diversity("conv"), code)
+    assert loss.item() == pytest.approx(-(first @ second).item(), abs=0)
+
+
 @pytest.mark.parametrize("objective", [of.alignment("conv"), of.diversity("conv")])
 def test_a_batch_of_one_has_nothing_to_compare_but_a_gradient(
     objective: Objective, code: Tensor
@@ -162,15 +175,25 @@ def test_a_batch_of_one_has_nothing_to_compare_but_a_gradient(
 # --- penalties --------------------------------------------------------------------------------------
 
 
-def test_blurring_is_a_weighted_mean_of_the_neighbourhood(code: Tensor) -> None:
-    expected = 0.0
+def slow_blur(code: Tensor) -> Tensor:
+    """Pixel by pixel, a neighbour weighing half as much."""
+    blurred = torch.empty(code.shape, dtype=code.dtype)
     for b, c, i, j in product(*map(range, code.shape)):
         near = [(y, x) for y in range(i - 1, i + 2) for x in range(j - 1, j + 2)]
         near = [(y, x) for y, x in near if 0 <= y < HEIGHT and 0 <= x < WIDTH]
         weights = [1.0 if at == (i, j) else 0.5 for at in near]
         values = [w * code[b, c, y, x].item() for w, (y, x) in zip(weights, near, strict=True)]
-        expected -= 0.5 * (code[b, c, i, j].item() - sum(values) / sum(weights)) ** 2
-    assert loss_of(of.blur_input_each_step(), code).item() == pytest.approx(expected)
+        blurred[b, c, i, j] = sum(values) / sum(weights)
+    return blurred
+
+
+def test_blurring_is_a_weighted_mean_of_the_neighbourhood(code: Tensor) -> None:
+    blurred = slow_blur(code)
+    expected = -0.5 * (code - blurred).square().sum()
+    loss = loss_of(of.blur_input_each_step(), code)
+    assert_close(loss, expected)
+    (gradient,) = torch.autograd.grad(loss, code)
+    assert_close(code + gradient, blurred)
 
 
 def test_a_full_step_up_the_blur_objective_blurs(code: Tensor) -> None:
@@ -192,6 +215,8 @@ def test_total_variation_is_mahendran_and_vedaldis(beta: float, code: Tensor) ->
         expected += (right**2 + below**2) ** (beta / 2)
     assert loss_of(of.total_variation(beta), code).item() == pytest.approx(expected)
     assert_close(loss_of(of.total_variation(beta, layer="conv"), code).item(), expected)
+    if beta == 2:
+        assert loss_of(of.total_variation(), code).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("beta", [0.5, 1, 2, 3])
@@ -212,12 +237,19 @@ def test_the_alpha_norm_counts_from_grey(code: Tensor) -> None:
     assert loss_of(norm, code).item() == pytest.approx(expected)
     expected = sum((code[:, c] - m).square().sum().item() for c, m in enumerate(WEIGHT))
     assert loss_of(of.alpha_norm(2, mean=WEIGHT), code).item() == pytest.approx(expected)
+    expected = sum(abs(v - 0.1) for v in values)
+    norm = of.alpha_norm(1, mean=0.1)
+    assert loss_of(norm, code).item() == pytest.approx(expected, rel=1e-14)
 
 
-@pytest.mark.parametrize("penalty", [of.total_variation, of.alpha_norm])
+@pytest.mark.parametrize(
+    ("penalty", "name"), [(of.total_variation, "beta"), (of.alpha_norm, "alpha")]
+)
 @pytest.mark.parametrize("exponent", [0, -1, math.nan])
-def test_an_exponent_is_above_zero(penalty: Callable[..., object], exponent: float) -> None:
-    with pytest.raises(ArgumentError, match="expected a number above 0"):
+def test_an_exponent_is_above_zero(
+    penalty: Callable[..., object], name: str, exponent: float
+) -> None:
+    with pytest.raises(ArgumentError, match=f"^{name}={exponent}, expected a number above 0"):
         penalty(exponent)
 
 
@@ -273,7 +305,7 @@ def test_a_target_of_zeros_is_not_divided_by(code: Tensor) -> None:
     assert_close(loss_of(of.feature_map("conv", torch.zeros(HEIGHT, WIDTH), 1), code), half)
 
 
-@pytest.mark.parametrize("ref", [0, 1, 2, -1])
+@pytest.mark.parametrize("ref", [0, 1, 2, -1, -3])
 def test_a_reference_row_gives_the_other_rows_their_target(ref: int, code: Tensor) -> None:
     others = [row for row in range(3) if row != ref % 3]
     maps = code[ref].detach().clamp(min=0).sum(0)
@@ -286,6 +318,36 @@ def test_a_reference_row_gives_the_other_rows_their_target(ref: int, code: Tenso
     assert gradient[others].any()
 
 
+def test_a_reference_and_one_image_are_enough(code: Tensor) -> None:
+    maps = code[0].detach().clamp(min=0).sum(0)
+    expected = loss_of(of.feature_map("conv", maps, 3), code[1:2])
+    assert_close(loss_of(of.feature_map_ref("conv", 3), code[:2]), expected)
+    with pytest.raises(ArgumentError, match="puts out 1 rows and ref=0; expected the photo"):
+        loss_of(of.feature_map_ref("conv", 3), code[:1])
+
+
+def test_the_function_of_a_reference_gets_a_filter_for_each_row_beside_their_code() -> None:
+    seen = []
+
+    def look(photo: Tensor, filters: Tensor) -> Tensor:
+        seen.append((photo, filters))
+        return photo.sum(1)
+
+    code = torch.empty(3, CHANNELS, HEIGHT, WIDTH, device="meta")  # any device but the filters'
+    loss_of(of.feature_map_ref("conv", 2, target_of=look), code)
+    ((photo, filters),) = seen
+    assert photo.shape == (2, CHANNELS, HEIGHT, WIDTH)
+    assert filters.shape == (2,)
+    assert photo.device == filters.device == code.device
+
+
+def test_filters_are_counted_from_the_end_too(code: Tensor) -> None:
+    maps = torch.rand(HEIGHT, WIDTH)
+    first, last = (loss_of(of.feature_map("conv", maps, k), code) for k in (0, CHANNELS - 1))
+    assert_close(loss_of(of.feature_map("conv", maps, -CHANNELS), code), first)
+    assert_close(loss_of(of.feature_map("conv", maps, -1), code), last)
+
+
 @pytest.mark.parametrize("energy", ["layer", "own", "rescaled"])
 def test_a_reference_can_be_rewritten_otherwise(energy: str, code: Tensor) -> None:
     filters = torch.tensor([3, 1])
@@ -295,6 +357,20 @@ def test_a_reference_can_be_rewritten_otherwise(energy: str, code: Tensor) -> No
     assert_close(loss, loss_of(of.feature_map("conv", maps, filters), code[1:]))
     if energy == "layer":
         assert_close(loss, loss_of(of.feature_map_ref("conv", filters), code))
+
+
+def test_the_target_from_a_reference_is_held_fixed(code: Tensor) -> None:
+    gain = torch.tensor(2.0, dtype=code.dtype, requires_grad=True)
+
+    def louder(photo: Tensor, filters: Tensor) -> Tensor:
+        return gain * photo.clamp(min=0).sum(1)
+
+    loss_of(of.feature_map_ref("conv", [3, 1], target_of=louder), code).backward()
+    assert gain.grad is None
+    tracing = torch.enable_grad()(louder)
+    loss = loss_of(of.feature_map_ref("conv", [3, 1], target_of=tracing), code)
+    (gradient,) = torch.autograd.grad(loss, code)
+    assert not gradient[0].any()
 
 
 def test_energies_are_matched_per_channel_and_position(code: Tensor) -> None:
@@ -324,9 +400,21 @@ def test_gram_matrices_are_matched_as_gatys_does(code: Tensor) -> None:
     assert loss_of(of.gram_match("conv", own), code).item() == pytest.approx(0, abs=1e-20)
 
 
-def test_a_target_is_a_snapshot_without_gradient(code: Tensor) -> None:
-    target = torch.rand(code.shape, requires_grad=True)
-    objective = of.code_match("conv", target)
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (of.code_match, (3, CHANNELS, HEIGHT, WIDTH)),
+        (partial(of.feature_map, filters=1), (3, HEIGHT, WIDTH)),
+        (of.channel_energy_match, (3, CHANNELS)),
+        (of.gram_match, (CHANNELS, CHANNELS)),
+    ],
+    ids=["code", "map", "energies", "gram"],
+)
+def test_a_target_is_a_snapshot_without_gradient(
+    make: Callable[..., Objective], shape: tuple[int, ...], code: Tensor
+) -> None:
+    target = torch.rand(shape, requires_grad=True)
+    objective = make("conv", target)
     before = loss_of(objective, code)
     with torch.no_grad():
         target.zero_()
@@ -433,6 +521,61 @@ OBJECTIVES = {
 def test_every_objective_is_tried() -> None:
     others = {"Objective", "as_objective", "handle_batch", "wrap_objective"}
     assert set(OBJECTIVES) | others == set(of.__all__)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_factory_makes_an_objective_with_its_name_and_layers(name: str) -> None:
+    objective = OBJECTIVES[name]
+    assert isinstance(objective, of.Objective)
+    assert objective.name == name
+    assert objective.description.startswith(f"{name.title()} [")
+    image = name in ("total_variation", "alpha_norm", "blur_input_each_step")
+    assert objective.relevant_layers == (("input",) if image else ("conv",))
+    made = getattr(of, name)
+    assert signature(made).return_annotation is of.Objective
+    assert made.__doc__
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_loss_has_the_dtype_of_the_code(name: str) -> None:
+    code = torch.randn(3, CHANNELS, 6, 8, dtype=torch.bfloat16)
+    assert loss_of(OBJECTIVES[name], code).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in OBJECTIVES if "weight" not in name and "direction" not in name]
+)
+def test_a_loss_is_where_its_code_is_whatever_the_default_device(name: str) -> None:
+    """Weights are left out: torch takes what is given as one to the default device first."""
+    code = torch.randn(3, CHANNELS, 6, 8)
+    expected = loss_of(OBJECTIVES[name], code)
+    with torch.device("meta"):
+        assert_close(loss_of(OBJECTIVES[name], code), expected)
+
+
+@pytest.mark.parametrize("row", [0, 2, -1])
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(of.neuron, "conv", 2),
+        partial(of.channel, "conv", 2),
+        partial(of.neuron_weight, "conv", torch.tensor(WEIGHT)),
+        partial(of.channel_weight, "conv", torch.tensor(WEIGHT)),
+        partial(of.localgroup_weight, "conv", torch.tensor(WEIGHT), wx=3, wy=2),
+        partial(of.direction, "conv", torch.tensor(WEIGHT)),
+        partial(of.direction_neuron, "conv", torch.tensor(WEIGHT)),
+        partial(of.code_match, "conv", torch.ones(CHANNELS, HEIGHT, WIDTH)),
+        partial(of.feature_map, "conv", torch.ones(HEIGHT, WIDTH), 1),
+        partial(of.channel_energy_match, "conv", torch.full((CHANNELS,), 9.0)),
+        partial(of.gram_match, "conv", torch.eye(CHANNELS)),
+    ],
+    ids=lambda make: make.func.__name__,
+)
+def test_one_row_of_the_batch_is_seen_as_if_it_were_alone(
+    make: Callable[..., Objective], row: int, code: Tensor
+) -> None:
+    alone = code[row % 3][None]
+    assert_close(loss_of(make(batch=row), code), loss_of(make(), alone))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

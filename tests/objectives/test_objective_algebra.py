@@ -174,9 +174,21 @@ def test_names_and_descriptions_are_joined_and_survive_scaling() -> None:
     assert repr(one) == "<Objective Channel [conv, 1, None]>"
 
 
+def test_an_objective_without_a_name_has_none_and_equals_only_itself() -> None:
+    one, other = Objective(mean), Objective(mean)
+    assert (one.name, one.description, one.relevant_layers) == ("", "", ())
+    assert repr(one) == "<Objective >"
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
 def test_long_arguments_are_cut_short_in_descriptions() -> None:
     assert alignment("a_layer_with_a_long_name").description == "Alignment [..., 2]"
     assert code_match("conv", torch.zeros(3, 4, 4)).description == "Code_Match [conv, ..., None]"
+    fifteen, lines = "a" * 15, np.array([[1], [2]])
+    assert alignment(fifteen).description == f"Alignment [{fifteen}, 2]"
+    assert alignment(f"{fifteen}a").description == "Alignment [..., 2]"
+    assert code_match("conv", lines).description == "Code_Match [conv, ..., None]"
 
 
 def test_layers_are_known_by_underscored_names_each_once() -> None:
@@ -228,7 +240,7 @@ def test_ones_own_factory_becomes_a_factory_of_objectives(
     assert objective(activations) == -activations("conv")[1].max()
 
 
-@pytest.mark.parametrize(("batch", "row"), [(0, 0), (1, 1), (-1, 1), (np.int64(1), 1)])
+@pytest.mark.parametrize(("batch", "row"), [(0, 0), (1, 1), (-1, 1), (-2, 0), (np.int64(1), 1)])
 def test_a_row_of_the_batch_is_seen_alone(
     batch: int, row: int, activations: Callable[[str], Tensor]
 ) -> None:
@@ -260,6 +272,17 @@ def test_a_function_or_a_module_stands_for_an_objective(
         assert isinstance(objective, Objective)
         assert objective(activations) == mean(activations)
         assert (objective.name, objective.description) == (name, name)
+
+
+def test_a_function_may_say_its_name_and_layers() -> None:
+    def loudest(activations: Callable[[str], Tensor]) -> Tensor:
+        return -activations("a_b").max()
+
+    loudest.name, loudest.description, loudest.relevant_layers = "loud", "Loud [a_b]", ["a_b", "c"]
+    objective = as_objective(loudest)
+    assert (objective.name, objective.description) == ("loud", "Loud [a_b]")
+    assert objective.relevant_layers == ("a_b", "c")
+    assert (objective + mean).relevant_layers == ("a_b", "c")
 
 
 @pytest.mark.parametrize(

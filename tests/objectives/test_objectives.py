@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import pytest
 import torch
 from torch import Tensor
@@ -97,3 +99,49 @@ def test_a_match_reads_its_own_layer() -> None:
     codes = {"this": torch.ones(1, 2, 3), "other": torch.zeros(1, 2, 3)}
     loss = CodeMatch("this", torch.zeros(1, 2, 3), torch.ones(1))(codes.__getitem__)
     assert loss.item() == 3
+
+
+@pytest.mark.parametrize("size", [0.01, 1.0, 50.0])
+def test_a_relative_match_is_one_for_silence_and_zero_at_its_target(
+    size: float, code: Tensor
+) -> None:
+    rows, filters = torch.arange(len(code)), torch.tensor([1, 2, 1])[: len(code)]
+    maps = size * torch.rand(len(code), *code.shape[2:], dtype=code.dtype)
+    target = torch.zeros_like(code)
+    target[rows, filters] = maps
+    silence, ones = torch.zeros_like(code), torch.ones(len(code), dtype=code.dtype)
+    for match in (
+        CodeMatch.relative("layer", target),
+        FeatureMapMatch.relative("layer", filters, maps),
+    ):
+        assert_close(match(lambda _: silence), ones)
+        assert_close(match(lambda _: target), 0 * ones)
+
+
+def test_what_leaks_is_never_less_than_nothing_nor_rounded_up() -> None:
+    """A code of one map that fits leaves exactly nothing, although its energy is rounded twice."""
+    for _ in range(50):
+        code = torch.zeros(4, 6, 9, 7)
+        code[:, 2] = 1000 * torch.rand(4, 9, 7)
+        match = FeatureMapMatch("layer", torch.full((4,), 2), code[:, 2], torch.ones(4))
+        loss = match(lambda _, code=code: code, leakage=5.0)
+        assert (loss >= 0).all()
+        code[:, 3, 0, 0] = 0.1
+        code[:, 2] = 0
+        quiet = FeatureMapMatch("layer", torch.full((4,), 2), code[:, 2], torch.ones(4))
+        assert_close(quiet(lambda _, code=code: code), torch.full((4,), 0.005))
+
+
+def test_a_match_is_where_its_code_is_whatever_the_default_device(code: Tensor) -> None:
+    match = feature_map_match(code)
+    (expected,) = torch.autograd.grad(match(lambda _: code).sum(), code)
+    with torch.device("meta"):
+        (gradient,) = torch.autograd.grad(match(lambda _: code).sum(), code)
+    assert_close(gradient, expected)
+
+
+def test_a_match_cannot_be_changed() -> None:
+    match = feature_map_match(torch.rand(2, 3, 4, 5))
+    for one in (match, CodeMatch("layer", match.target, match.scale)):
+        with pytest.raises(FrozenInstanceError):
+            one.scale = torch.ones(1)
