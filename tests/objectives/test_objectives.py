@@ -118,14 +118,14 @@ def test_a_relative_match_is_one_for_silence_and_zero_at_its_target(
         assert_close(match(lambda _: target), 0 * ones)
 
 
-def test_what_leaks_is_never_less_than_nothing_nor_rounded_up() -> None:
-    """A code of one map that fits leaves exactly nothing, although its energy is rounded twice."""
+def test_what_leaks_is_rounded_by_no_more_than_the_codes_energy_is() -> None:
+    """A code of one map that fits leaves nothing, but for the rounding of two large sums."""
     for _ in range(50):
         code = torch.zeros(4, 6, 9, 7)
         code[:, 2] = 1000 * torch.rand(4, 9, 7)
         match = FeatureMapMatch("layer", torch.full((4,), 2), code[:, 2], torch.ones(4))
         loss = match(lambda _, code=code: code, leakage=5.0)
-        assert (loss >= 0).all()
+        assert (loss.abs() < 1e-6 * code.square().flatten(1).sum(1)).all()
         code[:, 3, 0, 0] = 0.1
         code[:, 2] = 0
         quiet = FeatureMapMatch("layer", torch.full((4,), 2), code[:, 2], torch.ones(4))
