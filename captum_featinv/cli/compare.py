@@ -12,6 +12,7 @@ from captum_featinv.cli.options import (
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import load_photo
+from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
 from captum_featinv.network.reading import read_code
 from captum_featinv.studies.compare import METHODS, compare
@@ -75,13 +76,6 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _table(found: Comparison) -> str:
-    lines = [["filter", "method", "share", "robust", "lift", "rank", "seconds"]]
-    for record in found.to_dicts():
-        figures = [record[name] for name in ("share", "robust_share", "lift", "rank", "seconds")]
-        cells = ["-" if figure is None else f"{figure:.3g}" for figure in figures]
-        lines.append([str(record["filter"]), record["method"], *cells])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
+    columns = ("filter", "method", "share", "robust_share", "lift", "rank", "seconds")
+    rows = [[record[name] for name in columns] for record in found.to_dicts()]
+    return as_table([name.removesuffix("_share") for name in columns], rows)

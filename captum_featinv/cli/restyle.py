@@ -10,6 +10,7 @@ from captum_featinv.cli.options import add_model, add_output, require_folder
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import load_photo
+from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
 from captum_featinv.style import Match, Restyled, restyle
 
@@ -86,7 +87,6 @@ def _tell(found: Restyled, out: Path, report: Path | None) -> None:
     numbers = {name: {"before": b.item(), "after": a.item()} for name, b, a in pairs}
     if report is not None:
         report.write_text(json.dumps(numbers, indent=1) + "\n")
-    print(f"{'distance':<12}{'before':>9}{'after':>9}")  # noqa: T201
-    for name, number in numbers.items():
-        print(f"{name:<12}{number['before']:>9.3f}{number['after']:>9.3f}")  # noqa: T201
+    rows = [[name, *(f"{n:.3f}" for n in number.values())] for name, number in numbers.items()]
+    print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
     print(f"wrote {out}")  # noqa: T201

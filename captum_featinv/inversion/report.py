@@ -10,6 +10,7 @@ from torch import Tensor
 from captum_featinv.images.display import as_jpeg, as_saved
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.metrics import specificity, texture
+from captum_featinv.metrics.table import as_table
 from captum_featinv.transform import gaussian_blur
 
 Code = Callable[[tuple[Tensor, ...]], Tensor]
@@ -56,12 +57,7 @@ class Report(list[FilterRecord]):
 
     def __str__(self) -> str:
         names = [field.name for field in fields(FilterRecord)]
-        lines = [names, *([_text(value) for value in asdict(r).values()] for r in self)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-            for line in lines
-        )
+        return as_table(names, [list(asdict(record).values()) for record in self])
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The records as dictionaries of plain numbers; what is infinite is None, as JSON wants."""
@@ -69,12 +65,6 @@ class Report(list[FilterRecord]):
             {key: None if value == float("inf") else value for key, value in asdict(r).items()}
             for r in self
         ]
-
-
-def _text(value: float) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value) if isinstance(value, int) else f"{value:.3g}"
 
 
 @torch.no_grad()

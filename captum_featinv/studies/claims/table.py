@@ -5,6 +5,7 @@ from textwrap import fill
 from typing import Protocol
 
 from captum_featinv.metrics.interval import Estimate
+from captum_featinv.metrics.table import as_table
 from captum_featinv.studies.claims.findings import Claims
 
 _Cell = str | Estimate | bool
@@ -109,7 +110,7 @@ def _style(claims: Claims) -> str:
             [layer.layer, fall.style, fall.random, fall.own, fall.advantage]
             for layer, fall in zip(claims.style, falls, strict=True)
         ]
-        tables.append(_aligned(head, rows))
+        tables.append(as_table(head, rows, words=1))
     return "\n\n".join(tables)
 
 
@@ -143,23 +144,4 @@ def _held(findings: Sequence[_Finding]) -> str:
 
 
 def _titled(title: str, question: str, head: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> str:
-    return "\n".join([title, fill(question, _WIDTH), _aligned(head, rows)])
-
-
-def _aligned(head: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> str:
-    """Columns, the first to the left and the others to the right."""
-    lines = [list(head), *([_word(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        )
-        for line in lines
-    )
-
-
-def _word(cell: _Cell) -> str:
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    return str(cell)
+    return "\n".join([title, fill(question, _WIDTH), as_table(head, rows, words=1)])
