@@ -51,7 +51,9 @@ def reinitialised(loaded: LoadedModel, seed: int = _SEED) -> LoadedModel:
         for module in model.modules():
             _draw(module)
     description = f"{loaded.description}, weights drawn anew"
-    return replace(loaded, model=model, description=description, random=True)
+    return replace(
+        loaded, model=model, description=description, random=True, classifier_trained=False
+    )
 
 
 def _draw(module: nn.Module) -> None:
