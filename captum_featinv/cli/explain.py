@@ -114,6 +114,7 @@ def _loaded(paths: list[Path], size: int) -> Iterator[tuple[str, Tensor]]:
 def _tell(found: Explanation) -> None:
     lines = [f"{found.category}: probability {found.probability:.3f}"]
     lines += [f"layer {found.layer}, {found.method}", str(found.report)]
+    lines = [found.note, *lines] if found.note else lines
     if found.ablation is not None:
         removed = found.ablation
         draws = " ".join(f"{drop:.2f}" for drop in removed.random_drops)
