@@ -29,7 +29,10 @@ from captum_featinv.studies.claims import (
 
 # Fewer than the recipe's: enough to tell textures, and there are hundreds of pictures to make.
 _STEPS = 40
-_OWN_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+# As many as a verdict takes.
+_OWN_PHOTOS = (
+    "astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry",
+)  # fmt: skip
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +43,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--photos",
         type=Path,
         metavar="DIR",
-        help="a folder of two pictures or more, whose central squares are taken; default: four of "
-        "scikit-image's",
+        help="a folder of two pictures or more, whose central squares are taken; default: six of "
+        "scikit-image's; with fewer than six claim 3 stays undecided",
     )
     parser.add_argument(
         "--layer",
@@ -51,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "size of the maps",
     )
     parser.add_argument(
-        "--filters", type=positive, default=12, metavar="N", help="a layer; default 12"
+        "--filters", type=positive, default=12, metavar="N", help="a layer; default 12, six decide"
     )
     parser.add_argument(
         "--steps",
