@@ -4,19 +4,22 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import get_args
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from captum_featinv.cli.options import add_model, add_size_and_seed, positive
+from captum_featinv.cli.options import (
+    add_model,
+    add_precision,
+    add_size_and_seed,
+    positive,
+    recipe_of,
+)
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images.files import central_square, from_picture, open_picture
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.layers import find_layer
-from captum_featinv.optimization.precision import Precision, halving_pays
-from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims import (
     Claims,
     Judge,
@@ -39,6 +42,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.set_defaults(command=_run)
     add_model(parser)
+    _add_sample(parser)
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=_STEPS,
+        metavar="N",
+        help=f"of each inversion; default {_STEPS}",
+    )
+    _add_judge(parser)
+    add_precision(parser)
+    add_size_and_seed(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    """What is looked at."""
     parser.add_argument(
         "--photos",
         type=Path,
@@ -56,13 +75,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--filters", type=positive, default=12, metavar="N", help="a layer; default 12, six decide"
     )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        default=_STEPS,
-        metavar="N",
-        help=f"of each inversion; default {_STEPS}",
-    )
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    """Who compares pictures."""
     parser.add_argument(
         "--judge",
         metavar="NAME",
@@ -73,15 +89,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="the trained network whose layer --judge is; default: the one looked at",
     )
-    parser.add_argument(
-        "--precision",
-        choices=get_args(Precision),
-        default="auto",
-        help="of the inversions; auto tries which is faster, name one to get the same figures on "
-        "every machine",
-    )
-    add_size_and_seed(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -98,20 +105,12 @@ def _run(options: argparse.Namespace) -> None:
         options.layer or stages(loaded, photos),
         options.filters,
         judge=_judge(loaded, options),
-        recipe=_recipe(options),
+        recipe=recipe_of(options),
         seed=options.seed,
         show_progress=sys.stderr.isatty(),
     )
     _write(claims, out)
     print(f"\nwrote {out}")  # noqa: T201
-
-
-def _recipe(options: argparse.Namespace) -> Recipe:
-    """With the precision settled: the trial takes time for it, and may not come out twice the same."""
-    precision = options.precision
-    if precision == "auto":
-        precision = "bfloat16" if halving_pays(torch.device("cpu")) else "float32"
-    return Recipe.default(precision=precision, n_steps=options.steps)
 
 
 def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:

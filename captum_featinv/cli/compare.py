@@ -1,11 +1,14 @@
 """captum-featinv compare: the same filters under every other method."""
 
 import argparse
+from dataclasses import replace
 
 from captum_featinv.cli.options import (
     add_model,
     add_output,
+    add_precision,
     at_least_one,
+    recipe_of,
     require_folder,
     write_files,
 )
@@ -15,9 +18,10 @@ from captum_featinv.images.files import load_photo
 from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
 from captum_featinv.network.reading import read_code
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.compare import METHODS, compare
 from captum_featinv.studies.compare_sheet import comparison_sheet
-from captum_featinv.studies.comparison import Comparison
+from captum_featinv.studies.comparison import Comparison, Method
 
 _DRAWN = 3
 
@@ -47,10 +51,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of all that is optimised; by default each method's own number",
     )
+    add_precision(parser)
     add_output(parser, "comparison.png")
 
 
 def _run(options: argparse.Namespace) -> None:
+    methods = _methods(options)
     require_folder(options)
     photo = load_photo(options.photo, options.size)
     loaded = load_model(options.model, options.weights, options.pooling)
@@ -60,19 +66,34 @@ def _run(options: argparse.Namespace) -> None:
         filters = live_filters(read_code(loaded.model, options.layer, inputs), _DRAWN, options.seed)
         if not filters:
             raise ArgumentError(f"no filter of layer {options.layer!r} fires on this photo")
-    methods = {name: METHODS[name] for name in options.method or METHODS}
+    # Steps are every method's, not the recipe's alone.
+    recipe = replace(recipe_of(options), n_steps=Recipe.default().n_steps)
     found = compare(
         loaded,
         photo,
         options.layer,
         filters,
         methods=methods,
+        recipe=recipe,
         steps=options.steps,
         seed=options.seed,
     )
     write_files(comparison_sheet(found), found.to_dicts(), options)
     print(_table(found))  # noqa: T201
     print(f"wrote {options.out}")  # noqa: T201
+
+
+def _methods(options: argparse.Namespace) -> dict[str, Method]:
+    """Those that were named, if what else was asked for means anything to one of them."""
+    methods = {name: METHODS[name] for name in options.method or METHODS}
+    for name, given, fitting in (
+        ("--steps", options.steps, "optimised"),
+        ("--precision", options.precision, "inverted"),
+    ):
+        if given is not None and not any(getattr(m, fitting) for m in methods.values()):
+            known = ", ".join(title for title, m in METHODS.items() if getattr(m, fitting))
+            raise ArgumentError(f"{name} means nothing to {', '.join(methods)}, only to {known}")
+    return methods
 
 
 def _table(found: Comparison) -> str:

@@ -3,16 +3,24 @@
 import argparse
 import json
 import sys
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import get_args
 
-from captum_featinv.cli.options import add_model, add_output, require_folder
+from captum_featinv.cli.options import (
+    add_model,
+    add_output,
+    add_precision,
+    recipe_of,
+    require_folder,
+)
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import load_photo
 from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
-from captum_featinv.style import Match, Restyled, restyle
+from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.style import RECIPES, Match, Restyled, restyle
 
 _JPEG_QUALITY = 92
 
@@ -40,6 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, metavar="N", help="at every scale")
     parser.add_argument("--style-size", type=int, metavar="PIXELS", help="its long edge; as --size")
+    add_precision(parser)
     add_output(parser, "restyled.png")
     parser.set_defaults(size=256)
 
@@ -52,8 +61,8 @@ def _run(options: argparse.Namespace) -> None:
         "style_layers": options.layer,
         "content_layer": options.content_layer,
         "content_weight": options.content_weight,
-        "n_steps": options.steps,
     }
+    recipe = recipe_of(options, partial(replace, RECIPES[options.match]))
     loaded = load_model(options.model, options.weights, options.pooling)
     space = loaded.normalization
     found: Restyled = restyle(
@@ -61,6 +70,7 @@ def _run(options: argparse.Namespace) -> None:
         space.to_model(content),
         space.to_model(style),
         match=options.match,
+        recipe=recipe,
         scales=_scales(options.scales),
         seed=options.seed,
         mean=space.mean,
@@ -71,7 +81,7 @@ def _run(options: argparse.Namespace) -> None:
     )
     picture = to_picture(to_image(found.images, space.mean, space.std)[0])
     picture.save(options.out, quality=_JPEG_QUALITY)
-    _tell(found, options.out, options.report)
+    _tell(found, recipe, options)
 
 
 def _scales(text: str) -> tuple[float, ...]:
@@ -81,12 +91,13 @@ def _scales(text: str) -> tuple[float, ...]:
         raise ArgumentError(f"--scales {text!r} is no list of numbers such as 0.5,1") from None
 
 
-def _tell(found: Restyled, out: Path, report: Path | None) -> None:
+def _tell(found: Restyled, recipe: Recipe, options: argparse.Namespace) -> None:
     """The distances, for the reader and as JSON."""
     pairs = zip(found.before._fields, found.before, found.after, strict=True)
     numbers = {name: {"before": b.item(), "after": a.item()} for name, b, a in pairs}
-    if report is not None:
-        report.write_text(json.dumps(numbers, indent=1) + "\n")
+    if options.report is not None:
+        told = {**numbers, "precision": recipe.precision}
+        options.report.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
     rows = [[name, *(f"{n:.3f}" for n in number.values())] for name, number in numbers.items()]
     print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
-    print(f"wrote {out}")  # noqa: T201
+    print(f"wrote {options.out}")  # noqa: T201

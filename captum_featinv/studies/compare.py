@@ -1,7 +1,7 @@
 """The same filter under other methods: what Captum, Lucent and code inversion show of it."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -89,7 +89,9 @@ def compare(
             known = answers[filters[0]].get(title) if number and not method.per_filter else None
             answer = ask(title, method, question) if known is None else known
             answers[k][title] = measured(answer, measuring, question)
-    return Comparison(loaded.description, name, photo, answers)
+    followed = (Recipe.default() if recipe is None else recipe).precision
+    precision = {title: followed for title, method in asked.items() if method.inverted}
+    return Comparison(loaded.description, name, photo, answers, precision)
 
 
 def _photo(question: Question) -> Tensor:
@@ -116,7 +118,7 @@ def _code_inversion(question: Question) -> Tensor:
     return question.normalization.to_display(found).clamp(0, 1)
 
 
-def _neuron(make: Any, **options: Any) -> Callable[[Question], Tensor]:
+def _attribution(make: Any, **options: Any) -> Method:
     """One of Captum's neuron attributions, of the filter's energy."""
 
     def answer(question: Question) -> Tensor:
@@ -126,7 +128,7 @@ def _neuron(make: Any, **options: Any) -> Callable[[Question], Tensor]:
             found: Tensor = method.attribute(inputs, question.energy, **options)
         return found
 
-    return answer
+    return Method(answer, "attribution", optimised=False)
 
 
 def _maximisation(question: Question) -> Tensor:
@@ -197,16 +199,14 @@ def _unheard() -> Iterator[None]:
 
 
 METHODS: dict[str, Method] = {
-    "photo": Method(_photo, per_filter=False),
-    "LayerActivation": Method(_activation, "map"),
-    "FeatureMapInversion": Method(_feature_map_inversion),
-    "CodeInversion": Method(_code_inversion, per_filter=False),
-    "NeuronGradient": Method(_neuron(NeuronGradient), "attribution"),
-    "NeuronGuidedBackprop": Method(_neuron(NeuronGuidedBackprop), "attribution"),
-    "NeuronDeconvolution": Method(_neuron(NeuronDeconvolution), "attribution"),
-    "NeuronIntegratedGradients": Method(
-        _neuron(NeuronIntegratedGradients, internal_batch_size=8), "attribution"
-    ),
+    "photo": Method(_photo, per_filter=False, optimised=False),
+    "LayerActivation": Method(_activation, "map", optimised=False),
+    "FeatureMapInversion": Method(_feature_map_inversion, inverted=True),
+    "CodeInversion": Method(_code_inversion, per_filter=False, inverted=True),
+    "NeuronGradient": _attribution(NeuronGradient),
+    "NeuronGuidedBackprop": _attribution(NeuronGuidedBackprop),
+    "NeuronDeconvolution": _attribution(NeuronDeconvolution),
+    "NeuronIntegratedGradients": _attribution(NeuronIntegratedGradients, internal_batch_size=8),
     "Lucent" if find_spec("lucent") else "ActivationMaximization": Method(_maximisation),
     "DeepDream": Method(_dream),
 }

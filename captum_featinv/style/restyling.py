@@ -38,7 +38,8 @@ RECIPE = Recipe(
 )
 
 # Gram matrices are found more slowly.
-_GRAM_STEPS = 80
+_FOR_GRAMS = replace(RECIPE, n_steps=80)
+RECIPES: Mapping[Match, Recipe] = {"energies": RECIPE, "gram": _FOR_GRAMS, "both": _FOR_GRAMS}
 
 
 class Restyled(NamedTuple):
@@ -98,7 +99,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
         seed: of a faint noise on the start image.
         mean: see `CodeInversion`.
         std: see `CodeInversion`.
-        recipe: how to look for the image; `captum_featinv.style.RECIPE` if None.
+        recipe: how to look for the image; `captum_featinv.style.RECIPES[match]` if None.
         return_distances: return a `Restyled`, with distances before and after.
         show_progress: show a progress bar.
 
@@ -120,9 +121,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     """
     _check(content, style, scales)
     (contents,), (styles,) = (images_of(i, Normalization(mean, std)) for i in (content, style))
-    if n_steps is None and recipe is None and match != "energies":
-        n_steps = _GRAM_STEPS
-    recipe = RECIPE if recipe is None else recipe
+    recipe = RECIPES.get(match, RECIPE) if recipe is None else recipe
     recipe = recipe if n_steps is None else replace(recipe, n_steps=n_steps)
     with untouched(model, contents.device, seed):
         chosen = _chosen(model, contents, style_layers, content_layer, smooth)

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from torchvision.ops import Permute
 
 from captum_featinv import FeatureMapInversion, Recipe
-from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
 from captum_featinv.images.display import as_saved
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.metrics.interval import Estimate
@@ -474,6 +474,12 @@ def test_a_layer_with_too_few_live_filters_is_refused() -> None:
         loaded.model[3].bias[1:] = -100
     with pytest.raises(ArgumentError, match="only 1 filters of layer '4' fire on every photo"):
         measure_claims(loaded, photos_of(2), ["1", "4"], 3, recipe=QUICK)
+
+
+def test_a_layer_with_fewer_live_filters_than_asked_for_is_a_warning(network: LoadedModel) -> None:
+    with pytest.warns(FeatInvWarning, match=r"only 5 filters of layer '4' .*of 6 asked for"):
+        claims = measure_claims(network, photos_of(2), ["1", "4"], 6, recipe=QUICK)
+    assert [len(layer.filters) for layer in claims.specific] == [6, 5]
 
 
 def test_nobody_judges_his_own_pictures(network: LoadedModel) -> None:
