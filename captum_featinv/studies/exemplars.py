@@ -61,7 +61,7 @@ def exemplars(
     """
     name, module = find_layer(model, layer)
     best: dict[int, list[tuple[float, str, Tensor, tuple[int, int]]]] = {k: [] for k in filters}
-    weight = next(model.parameters(), torch.zeros(()))
+    weight = next(model.parameters(), torch.zeros((), device="cpu"))
     with untouched(model, weight.device), Activations(model, {name: module}) as activations:
         for photo_name, photo in photos:
             code = _code(activations, name, normalization.to_model(photo.to(weight))).detach()

@@ -141,9 +141,9 @@ def _points(
 
 
 def _scatter(axes: Axes, trend: Trend) -> None:
-    dice = torch.Generator().manual_seed(0)
+    dice = torch.Generator("cpu").manual_seed(0)
     for number, values in enumerate(trend.values):
-        places = number + 0.3 * (torch.rand(len(values), generator=dice) - 0.5)
+        places = number + 0.3 * (torch.rand(len(values), generator=dice, device="cpu") - 0.5)
         axes.scatter(places.tolist(), values, s=12, color=_BLUE, alpha=0.5, linewidths=0)
 
 

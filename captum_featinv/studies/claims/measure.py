@@ -175,7 +175,7 @@ def _live(loaded: LoadedModel, layer: str, photos: Tensor, count: int, seed: int
         )
     if len(filters) < count:
         warn(
-            f"only {len(filters)} filters of layer {layer!r} fire on every photo, of {count} asked for; its "
-            "figures are about these"
+            f"only {len(filters)} filters of layer {layer!r} fire on every photo, of {count} asked "
+            "for; its figures are about these"
         )
     return filters
