@@ -59,14 +59,11 @@ def explain(
     Warns:
         FeatInvWarning: nobody trained the classifier, so that there is nothing to explain.
     """
-    if count < 1:
-        raise ArgumentError(f"the number of filters must be positive. Given: {count}")
     recipe = Recipe.default() if recipe is None else recipe
     asked = _asked(loaded, photo, layer, target)
     model, inputs, space = loaded.model, asked.inputs, loaded.normalization
     attribution = layer_attribution(model, asked.layer, inputs, asked.target, method)[0]
-    by_filter = attribution.flatten(1).sum(1)
-    filters: list[int] = by_filter.argsort(descending=True)[:count].tolist()
+    filters = _strongest(attribution, count)
     code = read_code(model, asked.layer, inputs)
     # Before the minutes that textures take: these may refuse.
     removed = _without(model, asked, filters, code, seed) if ablate else None
@@ -115,6 +112,15 @@ def _asked(loaded: LoadedModel, photo: Tensor, layer: Layer | None, target: int 
     chosen = default_layer(model, inputs) if layer is None else layer
     name, _ = find_layer(model, chosen)
     return _Asked(inputs, name, target, float(scores.softmax(0)[target]))
+
+
+def _strongest(attribution: Tensor, count: int) -> list[int]:
+    """The filters that say most for the class."""
+    if count < 1:
+        raise ArgumentError(f"the number of filters must be positive. Given: {count}")
+    by_filter = attribution.flatten(1).sum(1)
+    filters: list[int] = by_filter.argsort(descending=True)[:count].tolist()
+    return filters
 
 
 def _without(
