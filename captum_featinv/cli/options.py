@@ -134,9 +134,16 @@ def write_sheet(sheet: TextureSheet, options: argparse.Namespace) -> None:
     print(f"wrote {options.out}")  # noqa: T201
 
 
-def write_files(picture: Image.Image, records: Any, options: argparse.Namespace) -> None:
+def write_files(
+    picture: Image.Image,
+    records: Any,
+    options: argparse.Namespace,
+    *,
+    quality: int = _JPEG_QUALITY,
+) -> None:
     """The picture, and the numbers if they were asked for."""
-    picture.save(options.out, quality=_JPEG_QUALITY)
+    # Numbers that are no JSON are found out before anything is overwritten.
+    text = json.dumps(records, indent=1, allow_nan=False)
     if options.report is not None:
-        text = json.dumps(records, indent=1, allow_nan=False)
         options.report.write_text(text + "\n")
+    picture.save(options.out, quality=quality)

@@ -1,11 +1,13 @@
 """captum-featinv restyle: a photo with the energies of another picture."""
 
 import argparse
-import json
+import math
 import sys
 from dataclasses import replace
 from functools import partial
 from typing import get_args
+
+from torch import Tensor
 
 from captum_featinv.cli.options import (
     add_model,
@@ -13,13 +15,13 @@ from captum_featinv.cli.options import (
     add_precision,
     recipe_of,
     require_folder,
+    write_files,
 )
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import load_photo
 from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
-from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.style import RECIPES, Match, Restyled, restyle
 
 _JPEG_QUALITY = 92
@@ -80,8 +82,12 @@ def _run(options: argparse.Namespace) -> None:
         **{name: value for name, value in given.items() if value is not None},
     )
     picture = to_picture(to_image(found.images, space.mean, space.std)[0])
-    picture.save(options.out, quality=_JPEG_QUALITY)
-    _tell(found, recipe, options)
+    numbers = _distances(found)
+    told = {**numbers, "precision": recipe.precision}
+    write_files(picture, told, options, quality=_JPEG_QUALITY)
+    rows = [[name, *map(_three_digits, pair.values())] for name, pair in numbers.items()]
+    print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
+    print(f"wrote {options.out}")  # noqa: T201
 
 
 def _scales(text: str) -> tuple[float, ...]:
@@ -91,13 +97,16 @@ def _scales(text: str) -> tuple[float, ...]:
         raise ArgumentError(f"--scales {text!r} is no list of numbers such as 0.5,1") from None
 
 
-def _tell(found: Restyled, recipe: Recipe, options: argparse.Namespace) -> None:
-    """The distances, for the reader and as JSON."""
+def _distances(found: Restyled) -> dict[str, dict[str, float | None]]:
+    """Before and after; what is not finite is None, as JSON wants it."""
     pairs = zip(found.before._fields, found.before, found.after, strict=True)
-    numbers = {name: {"before": b.item(), "after": a.item()} for name, b, a in pairs}
-    if options.report is not None:
-        told = {**numbers, "precision": recipe.precision}
-        options.report.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
-    rows = [[name, *(f"{n:.3f}" for n in number.values())] for name, number in numbers.items()]
-    print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
-    print(f"wrote {options.out}")  # noqa: T201
+    return {name: {"before": _finite(b), "after": _finite(a)} for name, b, a in pairs}
+
+
+def _finite(number: Tensor) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+def _three_digits(number: float | None) -> str | None:
+    return None if number is None else f"{number:.3f}"

@@ -15,6 +15,7 @@ from captum_featinv.cli import main
 from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel
 from captum_featinv.studies.sheet import TextureSheet
+from captum_featinv.style import Restyled, StyleDistances
 
 
 @pytest.fixture(autouse=True)
@@ -413,6 +414,21 @@ def test_restyle_writes_the_picture_and_its_distances(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "wrote new.png"
     assert lines[1].split() == ["energies", *(f"{n:.3f}" for n in numbers["energies"].values())]
+
+
+def test_a_distance_that_is_not_finite_is_null_in_the_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = StyleDistances(*(torch.tensor([value]) for value in (torch.nan, torch.inf, 0.5)))
+
+    def restyled(*_: object, **__: object) -> Restyled:
+        return Restyled(torch.zeros(1, 3, 24, 32), lost, lost)
+
+    monkeypatch.setattr(cli.restyle, "restyle", restyled)
+    assert main(restyle("--report=report.json")) == 0
+    numbers = json.loads(Path("report.json").read_text(), parse_constant=pytest.fail)
+    assert [numbers[name]["after"] for name in ("energies", "gram", "content")] == [None, None, 0.5]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["energies", "-", "-"]
 
 
 def test_restyle_matches_where_it_is_told() -> None:
