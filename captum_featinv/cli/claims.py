@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from captum_featinv.cli.folder import picture_files, readable
 from captum_featinv.cli.options import (
     add_model,
     add_precision,
@@ -17,7 +18,7 @@ from captum_featinv.cli.options import (
     recipe_of,
 )
 from captum_featinv.errors import ArgumentError, MissingExtraError
-from captum_featinv.images.files import central_square, from_picture, open_picture
+from captum_featinv.images.files import central_square, from_picture
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.layers import find_layer
 from captum_featinv.studies.claims import (
@@ -131,13 +132,12 @@ def _photos(folder: Path | None, size: int) -> Tensor:
 def _pictures_in(folder: Path) -> list[Image.Image]:
     if not folder.is_dir():
         raise ArgumentError(f"no folder {str(folder)!r} with photos")
-    known = Image.registered_extensions()
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
-    if len(paths) < 2:
+    pictures = [picture for _, picture in readable(picture_files(folder))]
+    if len(pictures) < 2:
         raise ArgumentError(
-            f"folder {str(folder)!r} has {len(paths)} pictures; two or more are compared"
+            f"folder {str(folder)!r} has {len(pictures)} pictures; two or more are compared"
         )
-    return [open_picture(path) for path in paths]
+    return pictures
 
 
 def _own_photos() -> list[Image.Image]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from captum_featinv.cli.folder import picture_files, readable
 from captum_featinv.cli.options import (
     add_model,
     add_output,
@@ -17,13 +18,11 @@ from captum_featinv.cli.options import (
     write_files,
 )
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import load_middle
+from captum_featinv.images.files import load_middle, middle_of
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.studies.explain import explain
 from captum_featinv.studies.explain_sheet import explanation_sheet
 from captum_featinv.studies.explanation import Explanation
-
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -107,14 +106,14 @@ def _class(text: str, loaded: LoadedModel) -> int:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ArgumentError(f"--exemplars {str(folder)!r} is no folder")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+    found = picture_files(folder)
     if not found:
         raise ArgumentError(f"no pictures in --exemplars {str(folder)!r}")
     return found
 
 
 def _loaded(paths: list[Path], size: int) -> Iterator[tuple[str, Tensor]]:
-    return ((path.name, load_middle(path, size)) for path in paths)
+    return ((name, middle_of(picture, size)) for name, picture in readable(paths))
 
 
 def _tell(found: Explanation) -> None:
