@@ -1,13 +1,16 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 
 import jupytext
 import matplotlib as mpl
 import pytest
 
+from captum_featinv._moved import MOVED
 from captum_featinv.optimization import loop
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +42,66 @@ for extra in ("h5py", "skimage", "safetensors", "lucent", "kornia"):
 before = torch.random.get_rng_state()
 import captum_featinv, captum_featinv.cli
 assert torch.equal(before, torch.random.get_rng_state())
+"""
+    in_a_fresh_interpreter(code)
+
+
+def imported_from_us(text: str) -> set[tuple[str, str]]:
+    """Which names a text imports, and from which of our modules."""
+    found = set()
+    for module, listed, line in re.findall(
+        r"from (captum_featinv[\w.]*) import (?:\(([^)]*)\)|([^\n]*))", text
+    ):
+        names = re.sub(r"#.*", "", listed or line).replace("`", ",").split(",")
+        found |= {(module, name.split(" as ")[0].strip()) for name in names if name.strip()}
+    return found
+
+
+@pytest.mark.parametrize("text", [ROOT / "README.md", *TUTORIALS], ids=lambda path: path.name)
+def test_readme_and_tutorials_import_from_public_places(text: Path) -> None:
+    imported = imported_from_us(text.read_text())
+    assert imported
+    for module, name in sorted(imported):
+        place = import_module(module)
+        assert hasattr(place, "__path__"), f"{module} is no package"
+        assert name in place.__all__, f"{name} is not in the __all__ of {module}"
+        assert hasattr(place, name)
+
+
+PUBLIC = {
+    "images": "load_photo load_middle open_picture from_picture middle_of central_square to_image "
+    "to_picture as_saved as_jpeg contact_sheet over_photo signed Normalization",
+    "models": "load_model LoadedModel average_pooling",
+    "network": "list_layers find_layer anatomy ablation read_code",
+    "optimization": "Recipe",
+    "studies": "explain compare METHODS Method measure_claims as_text texture_stability "
+    "texture_sheet rewrite_sheet",
+}
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_a_public_name_is_what_it_is_called_and_no_module(room: str) -> None:
+    place = import_module(f"captum_featinv.{room}")
+    assert set(PUBLIC[room].split()) <= set(place.__all__)
+    assert place.__all__ == sorted(place.__all__)
+    assert not [name for name in place.__all__ if isinstance(getattr(place, name), ModuleType)]
+
+
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_an_old_path_is_the_module_that_took_its_place(old: str) -> None:
+    assert import_module(f"captum_featinv.{old}") is import_module(f"captum_featinv.{MOVED[old]}")
+
+
+def test_the_studies_are_not_loaded_with_the_package_and_draw_only_when_asked() -> None:
+    code = """
+import sys, captum_featinv
+assert not [name for name in sys.modules if name.startswith("captum_featinv.studies")]
+for extra in ("h5py", "skimage", "safetensors", "lucent", "kornia"):
+    sys.modules[extra] = None
+import captum_featinv.studies
+assert "captum_featinv.studies.claims.figures" not in sys.modules
+from captum_featinv.studies import claim_figures
+assert callable(claim_figures)
 """
     in_a_fresh_interpreter(code)
 

@@ -29,8 +29,8 @@ from PIL import Image
 
 from captum_featinv import FeatureMapInversion, codes
 from captum_featinv.codes import live_filters
+from captum_featinv.images import from_picture
 from captum_featinv.models import load_model
-from captum_featinv.photos import from_picture
 
 # %config InlineBackend.figure_formats = ["jpeg"]
 

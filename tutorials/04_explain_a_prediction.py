@@ -30,11 +30,11 @@ from captum.attr import visualization as viz
 from PIL import Image
 
 from captum_featinv import FeatureMapInversion
-from captum_featinv.ablation import ablation
 from captum_featinv.codes import live_filters
+from captum_featinv.images import middle_of
 from captum_featinv.models import load_model
-from captum_featinv.photos import middle_of
-from captum_featinv.studies.explain import texture_stability
+from captum_featinv.network import ablation
+from captum_featinv.studies import texture_stability
 
 # %config InlineBackend.figure_formats = ["jpeg"]
 

@@ -27,8 +27,8 @@ from PIL import Image
 
 # from lucent.optvis import objectives, param, render, transform
 from captum_featinv import FeatureMapInversion, objectives, param, render
+from captum_featinv.images import from_picture
 from captum_featinv.models import load_model
-from captum_featinv.photos import from_picture
 
 # %config InlineBackend.figure_formats = ["jpeg"]
 

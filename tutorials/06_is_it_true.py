@@ -27,11 +27,9 @@ from IPython.display import display
 from PIL import Image
 
 from captum_featinv import Recipe
+from captum_featinv.images import central_square, from_picture
 from captum_featinv.models import load_model
-from captum_featinv.photos import central_square, from_picture
-from captum_featinv.studies.claims.figures import figures
-from captum_featinv.studies.claims.measure import measure_claims
-from captum_featinv.studies.claims.table import as_text
+from captum_featinv.studies import as_text, claim_figures, measure_claims
 
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["jpeg"]
@@ -62,7 +60,7 @@ print(as_text(claims))
 # Intervals are wide with so few pictures, and the table says by itself which claims do not hold here.
 
 # %%
-for figure in figures(claims).values():
+for figure in claim_figures(claims).values():
     display(figure)
 
 # %% [markdown]

@@ -26,12 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
         try:
             options.command(options)
-        except (FeatInvError, OSError) as error:
-            _say(f"error: {error}")
-            return 2
         except Exception as error:
             if options.traceback:
                 raise
+            if isinstance(error, FeatInvError | OSError):
+                _say(f"error: {error}")
+                return 2
             _say(f"error: {type(error).__name__}: {error} (--traceback shows where)")
             return 2
     return 0

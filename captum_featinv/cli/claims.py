@@ -4,19 +4,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import get_args
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from captum_featinv.cli.options import add_model, add_size_and_seed, positive
+from captum_featinv.cli.folder import picture_files, readable
+from captum_featinv.cli.options import (
+    add_model,
+    add_precision,
+    add_size_and_seed,
+    positive,
+    recipe_of,
+)
 from captum_featinv.errors import ArgumentError, MissingExtraError
-from captum_featinv.images.files import central_square, from_picture, open_picture
+from captum_featinv.images.files import central_square, from_picture
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.layers import find_layer
-from captum_featinv.optimization.precision import Precision
-from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims import (
     Claims,
     Judge,
@@ -29,19 +33,38 @@ from captum_featinv.studies.claims import (
 
 # Fewer than the recipe's: enough to tell textures, and there are hundreds of pictures to make.
 _STEPS = 40
-_OWN_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+# As many as a verdict takes.
+_OWN_PHOTOS = (
+    "astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry",
+)  # fmt: skip
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.set_defaults(command=_run)
     add_model(parser)
+    _add_sample(parser)
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=_STEPS,
+        metavar="N",
+        help=f"of each inversion; default {_STEPS}",
+    )
+    _add_judge(parser)
+    add_precision(parser)
+    add_size_and_seed(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    """What is looked at."""
     parser.add_argument(
         "--photos",
         type=Path,
         metavar="DIR",
-        help="a folder of two pictures or more, whose central squares are taken; default: four of "
-        "scikit-image's",
+        help="a folder of two pictures or more, whose central squares are taken; default: six of "
+        "scikit-image's; with fewer than six claim 3 stays undecided",
     )
     parser.add_argument(
         "--layer",
@@ -51,15 +74,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "size of the maps",
     )
     parser.add_argument(
-        "--filters", type=positive, default=12, metavar="N", help="a layer; default 12"
+        "--filters", type=positive, default=12, metavar="N", help="a layer; default 12, six decide"
     )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        default=_STEPS,
-        metavar="N",
-        help=f"of each inversion; default {_STEPS}",
-    )
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    """Who compares pictures."""
     parser.add_argument(
         "--judge",
         metavar="NAME",
@@ -70,15 +90,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="the trained network whose layer --judge is; default: the one looked at",
     )
-    parser.add_argument(
-        "--precision",
-        choices=get_args(Precision),
-        default="auto",
-        help="of the inversions; auto tries which is faster, name one to get the same figures on "
-        "every machine",
-    )
-    add_size_and_seed(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -95,17 +106,12 @@ def _run(options: argparse.Namespace) -> None:
         options.layer or stages(loaded, photos),
         options.filters,
         judge=_judge(loaded, options),
-        recipe=_recipe(options),
+        recipe=recipe_of(options),
         seed=options.seed,
         show_progress=sys.stderr.isatty(),
     )
     _write(claims, out)
     print(f"\nwrote {out}")  # noqa: T201
-
-
-def _recipe(options: argparse.Namespace) -> Recipe:
-    """With the precision settled: the trial takes time for it, and may not come out twice the same."""
-    return Recipe.default(precision=options.precision, n_steps=options.steps)
 
 
 def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:
@@ -126,13 +132,12 @@ def _photos(folder: Path | None, size: int) -> Tensor:
 def _pictures_in(folder: Path) -> list[Image.Image]:
     if not folder.is_dir():
         raise ArgumentError(f"no folder {str(folder)!r} with photos")
-    known = Image.registered_extensions()
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
-    if len(paths) < 2:
+    pictures = [picture for _, picture in readable(picture_files(folder))]
+    if len(pictures) < 2:
         raise ArgumentError(
-            f"folder {str(folder)!r} has {len(paths)} pictures; two or more are compared"
+            f"folder {str(folder)!r} has {len(pictures)} pictures; two or more are compared"
         )
-    return [open_picture(path) for path in paths]
+    return pictures
 
 
 def _own_photos() -> list[Image.Image]:

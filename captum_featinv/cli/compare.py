@@ -1,22 +1,27 @@
 """captum-featinv compare: the same filters under every other method."""
 
 import argparse
+from dataclasses import replace
 
 from captum_featinv.cli.options import (
     add_model,
     add_output,
+    add_precision,
     at_least_one,
+    recipe_of,
     require_folder,
     write_files,
 )
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import load_photo
+from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
 from captum_featinv.network.reading import read_code
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.compare import METHODS, compare
 from captum_featinv.studies.compare_sheet import comparison_sheet
-from captum_featinv.studies.comparison import Comparison
+from captum_featinv.studies.comparison import Comparison, Method
 
 _DRAWN = 3
 
@@ -46,10 +51,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of all that is optimised; by default each method's own number",
     )
+    add_precision(parser)
     add_output(parser, "comparison.png")
 
 
 def _run(options: argparse.Namespace) -> None:
+    methods = _methods(options)
     require_folder(options)
     photo = load_photo(options.photo, options.size)
     loaded = load_model(options.model, options.weights, options.pooling)
@@ -59,13 +66,15 @@ def _run(options: argparse.Namespace) -> None:
         filters = live_filters(read_code(loaded.model, options.layer, inputs), _DRAWN, options.seed)
         if not filters:
             raise ArgumentError(f"no filter of layer {options.layer!r} fires on this photo")
-    methods = {name: METHODS[name] for name in options.method or METHODS}
+    # Steps are every method's, not the recipe's alone.
+    recipe = replace(recipe_of(options), n_steps=Recipe.default().n_steps)
     found = compare(
         loaded,
         photo,
         options.layer,
         filters,
         methods=methods,
+        recipe=recipe,
         steps=options.steps,
         seed=options.seed,
     )
@@ -74,14 +83,20 @@ def _run(options: argparse.Namespace) -> None:
     print(f"wrote {options.out}")  # noqa: T201
 
 
+def _methods(options: argparse.Namespace) -> dict[str, Method]:
+    """Those that were named, if what else was asked for means anything to one of them."""
+    methods = {name: METHODS[name] for name in options.method or METHODS}
+    for name, given, fitting in (
+        ("--steps", options.steps, "optimised"),
+        ("--precision", options.precision, "inverted"),
+    ):
+        if given is not None and not any(getattr(m, fitting) for m in methods.values()):
+            known = ", ".join(title for title, m in METHODS.items() if getattr(m, fitting))
+            raise ArgumentError(f"{name} means nothing to {', '.join(methods)}, only to {known}")
+    return methods
+
+
 def _table(found: Comparison) -> str:
-    lines = [["filter", "method", "share", "robust", "lift", "rank", "seconds"]]
-    for record in found.to_dicts():
-        figures = [record[name] for name in ("share", "robust_share", "lift", "rank", "seconds")]
-        cells = ["-" if figure is None else f"{figure:.3g}" for figure in figures]
-        lines.append([str(record["filter"]), record["method"], *cells])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
+    columns = ("filter", "method", "share", "robust_share", "lift", "rank", "seconds")
+    rows = [[record[name] for name in columns] for record in found.to_dicts()]
+    return as_table([name.removesuffix("_share") for name in columns], rows)

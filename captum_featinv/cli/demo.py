@@ -5,7 +5,13 @@ import sys
 
 from torch import Tensor
 
-from captum_featinv.cli.options import add_output, require_folder, write_sheet
+from captum_featinv.cli.options import (
+    add_output,
+    add_precision,
+    recipe_of,
+    require_folder,
+    write_sheet,
+)
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import MissingExtraError
 from captum_featinv.images.files import from_picture
@@ -19,6 +25,7 @@ _LAYERS = ("features.3", "features.8", "features.13", "features.20", "features.2
 def add(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.set_defaults(command=_run)
+    add_precision(parser)
     add_output(parser, "demo.png")
 
 
@@ -30,6 +37,7 @@ def _run(options: argparse.Namespace) -> None:
         {"astronaut": _astronaut(options.size)},
         _LAYERS,
         lambda code: live_filters(code, 5, options.seed),
+        recipe=recipe_of(options),
         seed=options.seed,
         show_progress=sys.stderr.isatty(),
     )

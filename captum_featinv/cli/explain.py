@@ -7,22 +7,22 @@ from pathlib import Path
 
 from torch import Tensor
 
+from captum_featinv.cli.folder import picture_files, readable
 from captum_featinv.cli.options import (
     add_model,
     add_output,
+    add_precision,
     at_least_one,
+    recipe_of,
     require_folder,
     write_files,
 )
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import load_middle
+from captum_featinv.images.files import load_middle, middle_of
 from captum_featinv.models import LoadedModel, load_model
-from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.explain import explain
 from captum_featinv.studies.explain_sheet import explanation_sheet
 from captum_featinv.studies.explanation import Explanation
-
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_run)
     parser.add_argument("photo", metavar="PHOTO", help="a picture file; its middle square is used")
     add_model(parser)
+    _add_question(parser)
+    parser.add_argument(
+        "--exemplars", type=Path, metavar="FOLDER", help="photos to take natural patches from"
+    )
+    parser.add_argument(
+        "--ablate",
+        action="store_true",
+        help="also silence these filters, and as many random ones, and say what the class loses",
+    )
+    parser.add_argument("--steps", type=at_least_one, metavar="N", help="overrides the recipe's")
+    add_precision(parser)
+    add_output(parser, "explanation.png")
+    parser.set_defaults(size=224)
+
+
+def _add_question(parser: argparse.ArgumentParser) -> None:
+    """Which class, asked how and where."""
     parser.add_argument(
         "--layer",
         metavar="NAME",
@@ -50,17 +67,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=at_least_one, default=6, metavar="N", help="how many filters; default 6"
     )
-    parser.add_argument(
-        "--exemplars", type=Path, metavar="FOLDER", help="photos to take natural patches from"
-    )
-    parser.add_argument(
-        "--ablate",
-        action="store_true",
-        help="also silence these filters, and as many random ones, and say what the class loses",
-    )
-    parser.add_argument("--steps", type=at_least_one, metavar="N", help="overrides the recipe's")
-    add_output(parser, "explanation.png")
-    parser.set_defaults(size=224)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -68,7 +74,6 @@ def _run(options: argparse.Namespace) -> None:
     photo = load_middle(options.photo, options.size)
     names = [] if options.exemplars is None else _pictures(options.exemplars)
     loaded = load_model(options.model, options.weights, options.pooling)
-    changes = {} if options.steps is None else {"n_steps": options.steps}
     found = explain(
         loaded,
         photo,
@@ -78,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
         count=options.top,
         photos=_loaded(names, options.size),
         ablate=options.ablate,
-        recipe=Recipe.default(**changes),
+        recipe=recipe_of(options),
         seed=options.seed,
         show_progress=sys.stderr.isatty(),
     )
@@ -101,19 +106,20 @@ def _class(text: str, loaded: LoadedModel) -> int:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ArgumentError(f"--exemplars {str(folder)!r} is no folder")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+    found = picture_files(folder)
     if not found:
         raise ArgumentError(f"no pictures in --exemplars {str(folder)!r}")
     return found
 
 
 def _loaded(paths: list[Path], size: int) -> Iterator[tuple[str, Tensor]]:
-    return ((path.name, load_middle(path, size)) for path in paths)
+    return ((name, middle_of(picture, size)) for name, picture in readable(paths))
 
 
 def _tell(found: Explanation) -> None:
     lines = [f"{found.category}: probability {found.probability:.3f}"]
     lines += [f"layer {found.layer}, {found.method}", str(found.report)]
+    lines = [found.note, *lines] if found.note else lines
     if found.ablation is not None:
         removed = found.ablation
         draws = " ".join(f"{drop:.2f}" for drop in removed.random_drops)

@@ -2,10 +2,22 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from captum_featinv.cli.options import add_model, add_output, positive, require_folder, write_sheet
+from torch import Tensor
+
+from captum_featinv.cli.options import (
+    add_model,
+    add_output,
+    add_precision,
+    positive,
+    recipe_of,
+    require_folder,
+    write_sheet,
+)
 from captum_featinv.codes import (
     Draw,
     Energy,
@@ -20,7 +32,9 @@ from captum_featinv.images.files import load_photo
 from captum_featinv.models import load_model
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.rewrites import rewrite_sheet
-from captum_featinv.studies.sheet import Chosen, texture_sheet
+from captum_featinv.studies.sheet import Chosen, TextureSheet, texture_sheet
+
+Sheet = Callable[..., TextureSheet]
 
 _FILTERS = "0:5"
 _RECIPES = {"default": Recipe.default, "paper": Recipe.paper}
@@ -39,7 +53,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="0:5 (a range), 0,3,7 (a list) or live:5 (a seeded draw of filters that fire); "
         f"default {_FILTERS}",
     )
-    parser.add_argument("--energy", choices=get_args(Energy), default="layer")
+    parser.add_argument(
+        "--energy",
+        choices=get_args(Energy),
+        help="what a filter is asked for: the whole layer's energy, its own, or its own map with the "
+        "layer's energy; default layer",
+    )
     parser.add_argument(
         "--rewrite",
         metavar="HOW",
@@ -48,41 +67,35 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipe", choices=tuple(_RECIPES), default="default")
     parser.add_argument("--steps", type=int, metavar="N", help="overrides the recipe's")
+    add_precision(parser)
     add_output(parser, "textures.png", many_seeds=True)
 
 
 def _run(options: argparse.Namespace) -> None:
-    rewrites = _rewrites(options) if options.rewrite is not None else {}
-    filters = _FILTERS if options.filters is None else options.filters
-    choose = None if rewrites else _chosen(filters, _only_seed(options))
+    make = _filters(options) if options.rewrite is None else _rewrites(options)
     require_folder(options)
-    names = [Path(path).name for path in options.photos]
-    if len(set(names)) < len(names):
-        names = options.photos
-    photos = {
-        name: load_photo(path, options.size)
-        for name, path in zip(names, options.photos, strict=True)
-    }
-    changes = {} if options.steps is None else {"n_steps": options.steps}
-    recipe = _RECIPES[options.recipe](**changes)
+    photos = _photos(options.photos, options.size)
+    recipe = recipe_of(options, _RECIPES[options.recipe])
     loaded = load_model(options.model, options.weights, options.pooling)
     show = sys.stderr.isatty()
-    if choose is None:
-        sheet = rewrite_sheet(
-            loaded, photos, options.layer, rewrites, recipe=recipe, show_progress=show
-        )
-    else:
-        sheet = texture_sheet(
-            loaded,
-            photos,
-            options.layer,
-            choose,
-            energy=options.energy,
-            recipe=recipe,
-            seed=options.seed[0],
-            show_progress=show,
-        )
+    sheet = make(loaded, photos, options.layer, recipe=recipe, show_progress=show)
     write_sheet(sheet, options)
+
+
+def _photos(paths: list[str], size: int) -> dict[str, Tensor]:
+    """By their files' names, or where two are called the same by their paths."""
+    names = [Path(path).name for path in paths]
+    if len(set(names)) < len(names):
+        names = paths
+    return {name: load_photo(path, size) for name, path in zip(names, paths, strict=True)}
+
+
+def _filters(options: argparse.Namespace) -> Sheet:
+    """The sheet of `--filters`."""
+    seed = _only_seed(options)
+    choose = _chosen(_FILTERS if options.filters is None else options.filters, seed)
+    energy: Energy = "layer" if options.energy is None else options.energy
+    return partial(texture_sheet, choose=choose, energy=energy, seed=seed)
 
 
 def _only_seed(options: argparse.Namespace) -> int:
@@ -94,17 +107,28 @@ def _only_seed(options: argparse.Namespace) -> int:
     return seed
 
 
-def _rewrites(options: argparse.Namespace) -> dict[str, Rewrite]:
-    """What `--rewrite` says, by the names of their columns."""
-    if options.filters is not None:
-        raise ArgumentError("--filters and --rewrite exclude one another")
+def _rewrites(options: argparse.Namespace) -> Sheet:
+    """The sheet of `--rewrite`."""
+    for name, given in (("--filters", options.filters), ("--energy", options.energy)):
+        if given is not None:
+            raise ArgumentError(
+                f"{name} and --rewrite exclude one another: a rewrite says itself where energy goes"
+            )
     kind, _, how = options.rewrite.partition(":")
     if kind == "random" and how in ("", *get_args(Draw)):
         draw: Draw = "paper" if how == "paper" else "dirichlet"
-        return {f"seed {seed}": reallocate_randomly(seed, draw) for seed in options.seed}
-    _only_seed(options)
-    if options.rewrite == "original":
+        # The start noise is the same for all, so that a seed gives one picture, alone or not.
+        drawn = {f"seed {seed}": reallocate_randomly(seed, draw) for seed in options.seed}
+        return partial(rewrite_sheet, rewrites=drawn)
+    seed = _only_seed(options)
+    return partial(rewrite_sheet, rewrites=_rewrite(options.rewrite), seed=seed)
+
+
+def _rewrite(text: str) -> dict[str, Rewrite]:
+    """What `--rewrite` says where nothing is drawn, by the name of its column."""
+    if text == "original":
         return {"original": original}
+    kind, _, how = text.partition(":")
     try:
         if kind == "mix":
             parts = [part.partition("=") for part in how.split(",")]
@@ -114,7 +138,7 @@ def _rewrites(options: argparse.Namespace) -> dict[str, Rewrite]:
         if isinstance(error, ArgumentError):
             raise
     raise ArgumentError(
-        f"--rewrite {options.rewrite!r} is none of random, random:paper, original and "
+        f"--rewrite {text!r} is none of random, random:paper, original and "
         "mix:3=2,17=1 (a weight for each filter)"
     )
 

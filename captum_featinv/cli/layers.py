@@ -8,6 +8,7 @@ from typing import Any
 from torchvision.models import detection, list_models, optical_flow
 
 from captum_featinv.errors import LayerError
+from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
 from captum_featinv.network.anatomy import LayerAnatomy, anatomy
 
@@ -29,15 +30,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    rows = [["layer", "type", "channels", "stride", "receptive field"]]
-    for layer in _anatomy(options.model):
-        numbers = (layer.channels, layer.stride, layer.receptive_field)
-        rows.append([layer.name, layer.kind, *("-" if n is None else f"{n:g}" for n in numbers)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        words = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-        figures = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-        print("  ".join(words + figures))  # noqa: T201
+    rows = [
+        [
+            layer.name,
+            layer.kind,
+            *map(_whole, (layer.channels, layer.stride, layer.receptive_field)),
+        ]
+        for layer in _anatomy(options.model)
+    ]
+    head = ["layer", "type", "channels", "stride", "receptive field"]
+    print(as_table(head, rows, words=2))  # noqa: T201
+
+
+def _whole(number: float | None) -> str | None:
+    """All digits: a field of 1235 pixels is not one of 1240."""
+    return None if number is None else f"{number:g}"
 
 
 def _anatomy(name: str) -> list[LayerAnatomy]:

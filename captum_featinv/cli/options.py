@@ -2,12 +2,15 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image
 
 from captum_featinv.errors import ArgumentError
+from captum_featinv.optimization.precision import Precision
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.sheet import TextureSheet
 
 _JPEG_QUALITY = 85  # where the sheet is one
@@ -27,6 +30,21 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """In which precision images are looked for."""
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        help="of the steps; default auto: bfloat16 on a GPU that has it, otherwise float32",
+    )
+
+
+def recipe_of(options: argparse.Namespace, make: Callable[..., Recipe] = Recipe.default) -> Recipe:
+    """A recipe with the changes to it that were asked for, and no others."""
+    asked = {"n_steps": getattr(options, "steps", None), "precision": options.precision}
+    return make(**{name: value for name, value in asked.items() if value is not None})
+
+
 def add_output(parser: argparse.ArgumentParser, out: str, *, many_seeds: bool = False) -> None:
     """How large, with which dice and where to; `out` is the file's name by default."""
     add_size_and_seed(parser, many_seeds=many_seeds)
@@ -38,7 +56,10 @@ def add_size_and_seed(parser: argparse.ArgumentParser, *, many_seeds: bool = Fal
     """How large, and with which dice; with `many_seeds` the seed is a list of them."""
     parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
     if many_seeds:
-        text = "one, or with --rewrite random several: 0..3 or 0,3,7; default 0"
+        text = (
+            "of the start noise, and of live:5; with --rewrite random of the draws instead, one or "
+            "several: 0..3 or 0,3,7; default 0"
+        )
         parser.add_argument("--seed", type=seeds, default=[0], help=text)
     else:
         parser.add_argument("--seed", type=seed, default=0)
@@ -99,6 +120,8 @@ def require_folder(options: argparse.Namespace) -> None:
             raise ArgumentError(f"no folder {str(path.parent)!r} to write {path.name!r} in")
         if path is not None and path.is_dir():
             raise ArgumentError(f"{str(path)!r} is a folder; name a file in it")
+    if options.report is not None and options.report.resolve() == options.out.resolve():
+        raise ArgumentError(f"--out and --report are one file, {str(options.out)!r}; name two")
     if options.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ArgumentError(f"--out {str(options.out)!r} must end in .png, .jpg or .webp")
 
@@ -111,9 +134,16 @@ def write_sheet(sheet: TextureSheet, options: argparse.Namespace) -> None:
     print(f"wrote {options.out}")  # noqa: T201
 
 
-def write_files(picture: Image.Image, records: Any, options: argparse.Namespace) -> None:
+def write_files(
+    picture: Image.Image,
+    records: Any,
+    options: argparse.Namespace,
+    *,
+    quality: int = _JPEG_QUALITY,
+) -> None:
     """The picture, and the numbers if they were asked for."""
-    picture.save(options.out, quality=_JPEG_QUALITY)
+    # Numbers that are no JSON are found out before anything is overwritten.
+    text = json.dumps(records, indent=1, allow_nan=False)
     if options.report is not None:
-        text = json.dumps(records, indent=1, allow_nan=False)
         options.report.write_text(text + "\n")
+    picture.save(options.out, quality=quality)

@@ -1,17 +1,29 @@
 """captum-featinv restyle: a photo with the energies of another picture."""
 
 import argparse
-import json
+import math
 import sys
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import get_args
 
-from captum_featinv.cli.options import add_model, add_output, require_folder
+from torch import Tensor
+
+from captum_featinv.cli.options import (
+    add_model,
+    add_output,
+    add_precision,
+    recipe_of,
+    require_folder,
+    write_files,
+)
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import load_photo
+from captum_featinv.metrics.table import as_table
 from captum_featinv.models import load_model
-from captum_featinv.style import Match, Restyled, restyle
+from captum_featinv.optimization.precision import name_of
+from captum_featinv.style import RECIPES, Match, Restyled, restyle
 
 _JPEG_QUALITY = 92
 
@@ -39,6 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, metavar="N", help="at every scale")
     parser.add_argument("--style-size", type=int, metavar="PIXELS", help="its long edge; as --size")
+    add_precision(parser)
     add_output(parser, "restyled.png")
     parser.set_defaults(size=256)
 
@@ -51,8 +64,8 @@ def _run(options: argparse.Namespace) -> None:
         "style_layers": options.layer,
         "content_layer": options.content_layer,
         "content_weight": options.content_weight,
-        "n_steps": options.steps,
     }
+    recipe = recipe_of(options, partial(replace, RECIPES[options.match]))
     loaded = load_model(options.model, options.weights, options.pooling)
     space = loaded.normalization
     found: Restyled = restyle(
@@ -60,6 +73,7 @@ def _run(options: argparse.Namespace) -> None:
         space.to_model(content),
         space.to_model(style),
         match=options.match,
+        recipe=recipe,
         scales=_scales(options.scales),
         seed=options.seed,
         mean=space.mean,
@@ -69,8 +83,12 @@ def _run(options: argparse.Namespace) -> None:
         **{name: value for name, value in given.items() if value is not None},
     )
     picture = to_picture(to_image(found.images, space.mean, space.std)[0])
-    picture.save(options.out, quality=_JPEG_QUALITY)
-    _tell(found, options.out, options.report)
+    numbers = _distances(found)
+    told = {**numbers, "precision": name_of(recipe.precision, [content])}
+    write_files(picture, told, options, quality=_JPEG_QUALITY)
+    rows = [[name, *map(_three_digits, pair.values())] for name, pair in numbers.items()]
+    print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
+    print(f"wrote {options.out}")  # noqa: T201
 
 
 def _scales(text: str) -> tuple[float, ...]:
@@ -80,13 +98,16 @@ def _scales(text: str) -> tuple[float, ...]:
         raise ArgumentError(f"--scales {text!r} is no list of numbers such as 0.5,1") from None
 
 
-def _tell(found: Restyled, out: Path, report: Path | None) -> None:
-    """The distances, for the reader and as JSON."""
+def _distances(found: Restyled) -> dict[str, dict[str, float | None]]:
+    """Before and after; what is not finite is None, as JSON wants it."""
     pairs = zip(found.before._fields, found.before, found.after, strict=True)
-    numbers = {name: {"before": b.item(), "after": a.item()} for name, b, a in pairs}
-    if report is not None:
-        report.write_text(json.dumps(numbers, indent=1) + "\n")
-    print(f"{'distance':<12}{'before':>9}{'after':>9}")  # noqa: T201
-    for name, number in numbers.items():
-        print(f"{name:<12}{number['before']:>9.3f}{number['after']:>9.3f}")  # noqa: T201
-    print(f"wrote {out}")  # noqa: T201
+    return {name: {"before": _finite(b), "after": _finite(a)} for name, b, a in pairs}
+
+
+def _finite(number: Tensor) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+def _three_digits(number: float | None) -> str | None:
+    return None if number is None else f"{number:.3f}"

@@ -17,6 +17,7 @@ def live_filters(code: Tensor, count: int | None = None, seed: int = 0) -> list[
     """
     fires = (code.flatten(2) > 0).float().mean(2).amin(0) >= _LIVE
     live = fires.nonzero().flatten().cpu()
-    order = torch.randperm(len(live), generator=torch.Generator().manual_seed(seed))
+    dice = torch.Generator("cpu").manual_seed(seed)
+    order = torch.randperm(len(live), generator=dice, device="cpu")
     chosen: list[int] = live[order][:count].tolist()
     return chosen

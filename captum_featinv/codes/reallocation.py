@@ -149,8 +149,8 @@ def mix(filters: Mapping[int, float]) -> Rewrite:
 
 def _drawn(seed: int, channels: int, draw: Draw) -> Tensor:
     """The weights of all channels, (channel,)."""
-    generator = Generator().manual_seed(seed)
-    weights = torch.empty(channels, dtype=torch.float64)
+    generator = Generator("cpu").manual_seed(seed)
+    weights = torch.empty(channels, dtype=torch.float64, device="cpu")
     if draw == "dirichlet":  # exponentials over their sum are uniform among the distributions
         return weights.exponential_(generator=generator)
     weights.normal_(_PAPER_MEAN, _PAPER_SPREAD, generator=generator)

@@ -1,5 +1,6 @@
 """Photo files to displayable images."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from captum_featinv.errors import ArgumentError
+from captum_featinv.errors import ArgumentError, warn
+from captum_featinv.images.tones import BITS, in_eight_bits, is_deep
 
 _WHITE = (255, 255, 255, 255)
+_BITS_PER_SAMPLE = 258  # the number of TIFF's tag
 
 
 # Classifiers are tested on the middle 224 pixels of a photo whose short edge is 256.
@@ -56,7 +59,11 @@ def open_picture(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             file.load()
-            return file.copy()
+            picture = file.copy()
+            bits = getattr(file, "tag_v2", {}).get(_BITS_PER_SAMPLE)
+            if bits is not None:
+                picture.info[BITS] = bits[0] if isinstance(bits, tuple) else bits
+            return picture
     except FileNotFoundError as error:
         raise ArgumentError(f"no file {str(path)!r}") from error
     # What Pillow raises for broken files depends on the format and on where they are broken.
@@ -81,7 +88,7 @@ def from_picture(picture: Image.Image, long_edge: int) -> Tensor:
         raise ArgumentError(
             f"the long edge must be a positive number of pixels. Given: {long_edge}"
         )
-    upright = _as_rgb(ImageOps.exif_transpose(picture))
+    upright = _as_rgb(_upright(picture))
     scale = long_edge / max(upright.size)
     width, height = (max(1, round(edge * scale)) for edge in upright.size)
     resized = upright.resize((width, height), Image.Resampling.LANCZOS)
@@ -89,13 +96,19 @@ def from_picture(picture: Image.Image, long_edge: int) -> Tensor:
     return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF says, or as it is stored where that cannot be read."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    # As broken files, broken EXIF has no error of its own.
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error) as error:
+        warn(f"the picture's EXIF cannot be read ({error}); taken as it is stored")
+        return picture
+
+
 def _as_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
-    if picture.mode == "F":
-        values = np.asarray(picture)
-        scale = 255 if values.max() <= 1 else 1
-        return Image.fromarray((values * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if is_deep(picture):
+        return in_eight_bits(picture).convert("RGB")
     if picture.has_transparency_data:
         opaque = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", opaque.size, _WHITE), opaque).convert("RGB")

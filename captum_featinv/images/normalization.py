@@ -42,7 +42,8 @@ class Normalization:
             # One a row is what `fitted_to` makes, and needs no look at a device.
             if statistic is None or (isinstance(statistic, Tensor) and statistic.dim() > 1):
                 continue
-            values = torch.as_tensor(statistic)
+            on = statistic.device if isinstance(statistic, Tensor) else "cpu"
+            values = torch.as_tensor(statistic, device=on)
             if not bool(torch.isfinite(values).all()) or (
                 name == "std" and bool((values <= 0).any())
             ):

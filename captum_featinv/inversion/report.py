@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from html import escape
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 from captum_featinv.images.display import as_jpeg, as_saved
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.metrics import specificity, texture
+from captum_featinv.metrics.table import as_html, as_table
 from captum_featinv.transform import gaussian_blur
 
 Images = tuple[Tensor, ...]
@@ -71,21 +71,11 @@ class Report(list[FilterRecord]):
 
     def __str__(self) -> str:
         names = [field.name for field in fields(FilterRecord)]
-        lines = [names, *([_text(value) for value in asdict(r).values()] for r in self)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-            for line in lines
-        )
+        return as_table(names, [list(asdict(record).values()) for record in self])
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{escape(field.name)}</th>" for field in fields(FilterRecord))
-        rows = [
-            "".join(f"<td>{escape(_text(value))}</td>" for value in asdict(record).values())
-            for record in self
-        ]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        names = [field.name for field in fields(FilterRecord)]
+        return as_html(names, [list(asdict(record).values()) for record in self])
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The records as dictionaries of plain numbers; what is not finite is None, as JSON wants."""
@@ -104,12 +94,6 @@ class Report(list[FilterRecord]):
         if path is not None:
             Path(path).write_text(text.getvalue(), newline="")
         return text.getvalue()
-
-
-def _text(value: float) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value) if isinstance(value, int) else f"{value:.3g}"
 
 
 @torch.no_grad()

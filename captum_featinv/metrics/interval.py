@@ -76,9 +76,11 @@ def pair_counts(units: int, seed: int) -> Tensor:
     """How often each unit is in each resample that has two different ones, (draws, units)."""
     drawn = resamples(units, seed)
     paired = drawn[(drawn != drawn[:, :1]).any(1)]
-    return torch.zeros(len(paired), units).scatter_add_(1, paired, torch.ones(paired.shape))
+    counts = torch.zeros(len(paired), units, device=paired.device)
+    return counts.scatter_add_(1, paired, torch.ones_like(paired, dtype=counts.dtype))
 
 
 def resamples(units: int, seed: int) -> Tensor:
     """Which units are in each of 2000 resamples, drawn with replacement, (draws, units)."""
-    return torch.randint(units, (_DRAWS, units), generator=torch.Generator().manual_seed(seed))
+    dice = torch.Generator("cpu").manual_seed(seed)
+    return torch.randint(units, (_DRAWS, units), generator=dice, device="cpu")

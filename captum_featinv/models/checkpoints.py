@@ -53,7 +53,7 @@ def _for_normalised_rgb(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Its mean is ImageNet's to within 1 of 255. The small rest is not folded into the bias, because
     at the border the layer pads with zeros, which have to go on meaning "the mean colour".
     """
-    scale = 255 * torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1)
+    scale = 255 * torch.tensor(IMAGENET_STD, device="cpu").reshape(1, 3, 1, 1)
     return {**state, "0.weight": state["0.weight"].flip(1) * scale}
 
 

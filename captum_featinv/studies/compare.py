@@ -1,13 +1,9 @@
 """The same filter under other methods: what Captum, Lucent and code inversion show of it."""
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-import torch
 from captum.attr import (
     LayerActivation,
     NeuronDeconvolution,
@@ -17,13 +13,12 @@ from captum.attr import (
 )
 from torch import Tensor
 
-from captum_featinv import objectives, param, transform
 from captum_featinv.errors import ArgumentError
 from captum_featinv.inversion import CodeInversion, FeatureMapInversion
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.render.rendering import render_vis
 from captum_featinv.studies.comparison import (
     Answer,
     Comparison,
@@ -33,11 +28,8 @@ from captum_featinv.studies.comparison import (
     measured,
     require_filters,
 )
+from captum_featinv.studies.excitation import dream, maximisation
 from captum_featinv.studies.quiet import scratch_copy, without_captums_warnings
-
-# Lucent's own number, and for a photo few enough for it to stay recognisable.
-_MAXIMISATION_STEPS = 512
-_DREAM_STEPS = 40
 
 
 def compare(
@@ -89,7 +81,10 @@ def compare(
             known = answers[filters[0]].get(title) if number and not method.per_filter else None
             answer = ask(title, method, question) if known is None else known
             answers[k][title] = measured(answer, measuring, question)
-    return Comparison(loaded.description, name, photo, answers)
+    asked_for = (Recipe.default() if recipe is None else recipe).precision
+    followed = name_of(asked_for, [photo])
+    precision = {title: followed for title, method in asked.items() if method.inverted}
+    return Comparison(loaded.description, name, photo, answers, precision)
 
 
 def _photo(question: Question) -> Tensor:
@@ -116,7 +111,7 @@ def _code_inversion(question: Question) -> Tensor:
     return question.normalization.to_display(found).clamp(0, 1)
 
 
-def _neuron(make: Any, **options: Any) -> Callable[[Question], Tensor]:
+def _attribution(make: Any, **options: Any) -> Method:
     """One of Captum's neuron attributions, of the filter's energy."""
 
     def answer(question: Question) -> Tensor:
@@ -126,87 +121,18 @@ def _neuron(make: Any, **options: Any) -> Callable[[Question], Tensor]:
             found: Tensor = method.attribute(inputs, question.energy, **options)
         return found
 
-    return answer
-
-
-def _maximisation(question: Question) -> Tensor:
-    """What excites the filter most: Lucent's picture where Lucent is installed, otherwise ours."""
-    steps = question.steps or _MAXIMISATION_STEPS
-    if find_spec("lucent") is None:
-        return _rendered(question, _blank(question), transform.standard_transforms, steps)
-    with _unheard():
-        from lucent.optvis import objectives as lucents_objectives  # noqa: PLC0415
-        from lucent.optvis import param as lucents_param  # noqa: PLC0415
-        from lucent.optvis.render import render_vis as lucents_render_vis  # noqa: PLC0415
-        from lucent.optvis.transform import (  # noqa: PLC0415
-            standard_transforms as lucents_transforms,
-        )
-
-        height, width = question.photo.shape[-2:]
-        (image,) = lucents_render_vis(
-            scratch_copy(question.model),  # it leaves its hooks and gradients behind
-            lucents_objectives.channel(question.layer.replace(".", "_"), question.filter),
-            lambda: lucents_param.image(width, height),
-            transforms=[*lucents_transforms, question.normalization.to_model],
-            preprocess=False,
-            thresholds=(steps,),
-            fixed_image_size=(height, width),
-            progress=False,
-            show_image=False,
-        )
-    return torch.from_numpy(image).movedim(-1, 1).to(question.photo).clamp(0, 1)
-
-
-def _dream(question: Question) -> Tensor:
-    """The photo, changed until it excites the filter more."""
-    steps = question.steps or _DREAM_STEPS
-    return _rendered(question, question.photo.clamp(0, 1), (transform.jitter(8),), steps)
-
-
-def _blank(question: Question) -> Any:
-    height, width = question.photo.shape[-2:]
-    return lambda: param.image(width, height)
-
-
-def _rendered(question: Question, start: Any, distortions: Sequence[Any], steps: int) -> Tensor:
-    (image,) = render_vis(
-        question.model,
-        objectives.channel(question.layer.replace(".", "_"), question.filter),
-        start,
-        transforms=[*distortions, question.normalization.to_model],
-        preprocess=False,
-        thresholds=(steps,),
-        fixed_image_size=(question.photo.shape[-2], question.photo.shape[-1]),
-        progress=False,
-        show_image=False,
-    )
-    return torch.from_numpy(image).movedim(-1, 1).to(question.photo).clamp(0, 1)
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Lucent warns on import and throws numpy's global dice, which are seeded and given back."""
-    state = np.random.get_state()  # noqa: NPY002
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        np.random.seed(torch.initial_seed() % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
+    return Method(answer, "attribution", optimised=False)
 
 
 METHODS: dict[str, Method] = {
-    "photo": Method(_photo, per_filter=False),
-    "LayerActivation": Method(_activation, "map"),
-    "FeatureMapInversion": Method(_feature_map_inversion),
-    "CodeInversion": Method(_code_inversion, per_filter=False),
-    "NeuronGradient": Method(_neuron(NeuronGradient), "attribution"),
-    "NeuronGuidedBackprop": Method(_neuron(NeuronGuidedBackprop), "attribution"),
-    "NeuronDeconvolution": Method(_neuron(NeuronDeconvolution), "attribution"),
-    "NeuronIntegratedGradients": Method(
-        _neuron(NeuronIntegratedGradients, internal_batch_size=8), "attribution"
-    ),
-    "Lucent" if find_spec("lucent") else "ActivationMaximization": Method(_maximisation),
-    "DeepDream": Method(_dream),
+    "photo": Method(_photo, per_filter=False, optimised=False),
+    "LayerActivation": Method(_activation, "map", optimised=False),
+    "FeatureMapInversion": Method(_feature_map_inversion, inverted=True),
+    "CodeInversion": Method(_code_inversion, per_filter=False, inverted=True),
+    "NeuronGradient": _attribution(NeuronGradient),
+    "NeuronGuidedBackprop": _attribution(NeuronGuidedBackprop),
+    "NeuronDeconvolution": _attribution(NeuronDeconvolution),
+    "NeuronIntegratedGradients": _attribution(NeuronIntegratedGradients, internal_batch_size=8),
+    "Lucent" if find_spec("lucent") else "ActivationMaximization": Method(maximisation),
+    "DeepDream": Method(dream),
 }

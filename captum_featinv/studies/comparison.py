@@ -1,7 +1,7 @@
 """A filter shown to several methods: what each is asked, and what it answered."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Literal
 
@@ -69,11 +69,15 @@ class Method:
             blue and red; for a `"map"` (h, w), shown over the photo.
         kind: which of these.
         per_filter: whether answers differ from filter to filter; if not, the first serves for all.
+        optimised: whether it looks for its answer in steps, of which there may be more or fewer.
+        inverted: whether it follows the recipe, and with it the precision.
     """
 
     answer: Callable[[Question], Tensor]
     kind: Kind = "picture"
     per_filter: bool = True
+    optimised: bool = True
+    inverted: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class Comparison:
     layer: str
     photo: Tensor
     answers: dict[int, dict[str, Answer]]
+    precision: Mapping[str, str] = field(default_factory=dict)
+    """of the search, by method, where there was one that follows a recipe"""
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One record a filter and method, of plain values as JSON wants them."""
@@ -104,7 +110,8 @@ class Comparison:
                 record = {"filter": k, "method": name, "seconds": answer.seconds}
                 measured = Report([answer.record]).to_dicts()[0] if answer.record else {}
                 shown = {f: measured.get(f) for f in ("share", "robust_share", "lift", "rank")}
-                records.append({**record, **shown, "error": answer.error or None})
+                told = {"error": answer.error or None, "precision": self.precision.get(name)}
+                records.append({**record, **shown, **told})
         return records
 
 

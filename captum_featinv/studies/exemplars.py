@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.codes import channel_dim_of
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.network.activations import Activations
+from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.reading import Reader
 from captum_featinv.network.untouched import untouched
 
 # A patch shows what a value depends on, but neither too little to see nor the whole photo: of a
@@ -61,10 +62,12 @@ def exemplars(
     """
     name, module = find_layer(model, layer)
     best: dict[int, list[tuple[float, str, Tensor, tuple[int, int]]]] = {k: [] for k in filters}
-    weight = next(model.parameters(), torch.zeros(()))
+    weight = next(model.parameters(), torch.zeros((), device="cpu"))
     with untouched(model, weight.device), Activations(model, {name: module}) as activations:
+        reader = Reader(activations, (name,))
         for photo_name, photo in photos:
-            code = _code(activations, name, normalization.to_model(photo.to(weight))).detach()
+            inputs = normalization.to_model(photo.to(weight))
+            code = reader.read(Inputs((inputs,)))[name]
             for k, ranked in best.items():
                 value, place = _strongest(code[0, k])
                 if value > 0:
@@ -72,15 +75,9 @@ def exemplars(
                     ranked.sort(key=lambda entry: -entry[0])
                     del ranked[count:]
         return {
-            k: [_cut(entry, k, activations, name, normalization, weight) for entry in ranked]
+            k: [_cut(entry, k, reader, normalization, weight) for entry in ranked]
             for k, ranked in best.items()
         }
-
-
-def _code(activations: Activations, name: str, inputs: Tensor) -> Tensor:
-    activations.run(inputs)
-    code = activations(name)
-    return code.movedim(channel_dim_of(code, inputs, name), 1)
 
 
 def _strongest(own: Tensor) -> tuple[float, tuple[int, int]]:
@@ -91,14 +88,13 @@ def _strongest(own: Tensor) -> tuple[float, tuple[int, int]]:
 def _cut(
     entry: tuple[float, str, Tensor, tuple[int, int]],
     k: int,
-    activations: Activations,
-    name: str,
+    reader: Reader,
     normalization: Normalization,
     weight: Tensor,
 ) -> Exemplar:
     value, photo_name, photo, (row, column) = entry
     inputs = normalization.to_model(photo.to(weight)).requires_grad_()
-    code = _code(activations, name, inputs)
+    (code,) = reader(Inputs((inputs,))).values()
     (gradient,) = torch.autograd.grad(code[0, k, row, column], inputs)
     height, width = photo.shape[-2:]
     side = _side(gradient[0], min(height, width))

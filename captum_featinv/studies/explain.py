@@ -1,27 +1,24 @@
 """Why did it say that? The filters behind a prediction, each with the texture that it sees."""
 
-import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
-import captum.attr
-from captum.attr import LayerAttribution
 from captum.metrics import sensitivity_max
 from torch import Tensor, nn
 
-from captum_featinv.codes import channel_dim_of, live_filters
-from captum_featinv.errors import ArgumentError, ForwardError
+from captum_featinv.codes import live_filters
+from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
-from captum_featinv.network.ablation import ablation
+from captum_featinv.network.ablation import Ablation, ablation
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import read_code
-from captum_featinv.network.untouched import untouched
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.classifier import category_of, class_scores, default_layer
 from captum_featinv.studies.exemplars import exemplars
-from captum_featinv.studies.explanation import Explanation
-from captum_featinv.studies.quiet import scratch_copy, without_captums_warnings
+from captum_featinv.studies.explanation import UNTRAINED, Explanation
+from captum_featinv.studies.layer_attribution import layer_attribution
+from captum_featinv.studies.quiet import without_captums_warnings
 
 _PATCHES = 3  # a filter
 
@@ -58,102 +55,83 @@ def explain(
     Raises:
         ArgumentError: no such class or method, or the model is no classifier.
         ForwardError: Captum's method failed on this model.
+
+    Warns:
+        FeatInvWarning: nobody trained the classifier, so that there is nothing to explain.
     """
-    if count < 1:
-        raise ArgumentError(f"the number of filters must be positive. Given: {count}")
+    recipe = Recipe.default() if recipe is None else recipe
+    asked = _asked(loaded, photo, layer, target)
+    model, inputs, space = loaded.model, asked.inputs, loaded.normalization
+    attribution = layer_attribution(model, asked.layer, inputs, asked.target, method)[0]
+    filters = _strongest(attribution, count)
+    code = read_code(model, asked.layer, inputs)
+    # Before the minutes that textures take: these may refuse.
+    removed = _without(model, asked, filters, code, seed) if ablate else None
+    natural = exemplars(model, asked.layer, filters, photos, space, count=_PATCHES)
+    fmi = FeatureMapInversion(model, asked.layer, mean=space.mean, std=space.std, recipe=recipe)
+    textures = fmi.attribute(inputs, filters, seed=seed, show_progress=show_progress)
+    report = fmi.report(textures, inputs, filters)
+    return Explanation(
+        description=loaded.description,
+        photo=photo,
+        layer=asked.layer,
+        method=method,
+        target=asked.target,
+        category=category_of(loaded, asked.target),
+        probability=asked.probability,
+        filters=filters,
+        attribution=attribution,
+        code=code[0],
+        textures=textures,
+        normalization=space,
+        report=report,
+        exemplars=natural,
+        ablation=removed,
+        precision=report.precision,
+        classifier_trained=loaded.classifier_trained,
+    )
+
+
+class _Asked(NamedTuple):
+    """What is to be explained: a class, at a layer, on an image in the model's input space."""
+
+    inputs: Tensor
+    layer: str
+    target: int
+    probability: float
+
+
+def _asked(loaded: LoadedModel, photo: Tensor, layer: Layer | None, target: int | None) -> _Asked:
+    """With the predicted class and the default layer where none was named."""
     model, inputs = loaded.model, loaded.normalization.to_model(photo)
     scores = class_scores(model, inputs)
     target = int(scores.argmax()) if target is None else target
     if not 0 <= target < len(scores):
         raise ArgumentError(f"the model has classes 0 to {len(scores) - 1}, not {target}")
+    if not loaded.classifier_trained:
+        warn(f"{loaded.description}: {UNTRAINED}; choose weights that come with a classifier")
     chosen = default_layer(model, inputs) if layer is None else layer
-    name, module = find_layer(model, chosen)
-    attribution = layer_attribution(model, module, inputs, target, method)[0]
+    name, _ = find_layer(model, chosen)
+    return _Asked(inputs, name, target, float(scores.softmax(0)[target]))
+
+
+def _strongest(attribution: Tensor, count: int) -> list[int]:
+    """The filters that say most for the class."""
+    if count < 1:
+        raise ArgumentError(f"the number of filters must be positive. Given: {count}")
     by_filter = attribution.flatten(1).sum(1)
     filters: list[int] = by_filter.argsort(descending=True)[:count].tolist()
-    code = read_code(model, module, inputs)
-    # Before the minutes that textures take: these may refuse.
-    removed = None
-    if ablate:
-        others = live_filters(code)
-        removed = ablation(model, module, filters, inputs, target, others=others, seed=seed)
-    natural = exemplars(model, module, filters, photos, loaded.normalization, count=_PATCHES)
-    fmi = FeatureMapInversion(
-        model, module, mean=loaded.normalization.mean, std=loaded.normalization.std, recipe=recipe
+    return filters
+
+
+def _without(
+    model: nn.Module, asked: _Asked, filters: list[int], code: Tensor, seed: int
+) -> Ablation:
+    """What the class loses with these filters, and with others that fire."""
+    others = live_filters(code)
+    return ablation(
+        model, asked.layer, filters, asked.inputs, asked.target, others=others, seed=seed
     )
-    textures = fmi.attribute(inputs, filters, seed=seed, show_progress=show_progress)
-    return Explanation(
-        loaded.description,
-        photo,
-        name,
-        method,
-        target,
-        category_of(loaded, target),
-        float(scores.softmax(0)[target]),
-        filters,
-        attribution,
-        code[0],
-        textures,
-        loaded.normalization,
-        fmi.report(textures, inputs, filters),
-        natural,
-        removed,
-    )
-
-
-def layer_attribution(
-    model: nn.Module, layer: Layer, inputs: Tensor, target: int, method: str
-) -> Tensor:
-    """One of Captum's layer attributions, channels in dimension 1: (N, channel, *positions).
-
-    Args:
-        model: a classifier; it comes back as it was, and Captum's hooks go on a copy.
-        layer: a module or its name.
-        inputs: in the model's input space, (N, C, H, W).
-        target: the class.
-        method: the name of a layer attribution that asks for a target and nothing else.
-
-    Raises:
-        ArgumentError: Captum has no such method.
-        ForwardError: the method failed on this model, for instance because it does not allow for
-            modules that are used twice.
-    """
-    make = _method(method)
-    name, _ = find_layer(model, layer)
-    # Captum's GradCAM sums over channels unless told not to.
-    options = {"attr_dim_summation": False} if method == "LayerGradCam" else {}
-    copied = scratch_copy(model)
-    explained = inputs.detach().clone().requires_grad_()
-    with untouched(copied, inputs.device, 0), without_captums_warnings():
-        try:
-            found = make(copied, copied.get_submodule(name)).attribute(
-                explained, target=target, **options
-            )
-        except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
-            raise ForwardError(
-                f"Captum's {method} failed at layer {name!r}: {error}. Try another layer, such as the "
-                "block around it, or LayerGradientXActivation"
-            ) from error
-    attribution: Tensor = (found[0] if isinstance(found, tuple) else found).detach()
-    return attribution.movedim(channel_dim_of(attribution, inputs, name), 1)
-
-
-def _method(name: str) -> Any:
-    """A layer attribution that takes a target."""
-    exported: dict[str, Any] = vars(captum.attr)
-    if not _explains_a_class(exported.get(name)):
-        known = ", ".join(sorted(n for n, found in exported.items() if _explains_a_class(found)))
-        raise ArgumentError(
-            f"{name!r} is no layer attribution of Captum's that explains a class; there are {known}"
-        )
-    return exported[name]
-
-
-def _explains_a_class(found: Any) -> bool:
-    if not inspect.isclass(found) or not issubclass(found, LayerAttribution):
-        return False
-    attribute: Any = getattr(found, "attribute", None)
-    return callable(attribute) and "target" in inspect.signature(attribute).parameters
 
 
 def texture_stability(

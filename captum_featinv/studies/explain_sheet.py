@@ -1,9 +1,12 @@
 """An explanation as one picture: a row a filter, where it fires, what it sees, what excites it."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from PIL import Image
 
 from captum_featinv.images.display import to_image, to_picture
-from captum_featinv.images.heatmap import over_photo
+from captum_featinv.images.heatmap import Array, over_photo
 from captum_featinv.images.sheet import contact_sheet
 from captum_featinv.inversion.report import FilterRecord
 from captum_featinv.studies.explanation import Explanation
@@ -13,37 +16,46 @@ _CELL = 160
 
 def explanation_sheet(found: Explanation) -> Image.Image:
     """The picture of an explanation. The first row is the prediction, then comes a row a filter."""
-    rows = [
-        [over_photo(found.attribution.sum(0), found.photo), to_image(found.photo[0], mean=None)]
-    ]
-    labels = ["prediction"]
-    captions = [["what speaks for it", _prediction(found)]]
-    normalization = found.normalization
-    textures = to_image(found.textures[0], normalization.mean, normalization.std)
-    for number, (k, record) in enumerate(zip(found.filters, found.report, strict=True)):
-        natural = found.exemplars.get(k, [])
-        rows.append(
-            [
-                over_photo(found.code[k], found.photo),
-                textures[number],
-                *(to_image(e.patch, mean=None) for e in natural),
-            ]
-        )
-        labels.append(
-            f"filter {k}\n{_percent(found.attribution_share(k))} of attribution\n"
-            f"{_percent(found.energy_share(k))} of energy"
-        )
-        fires = float((found.code[k] > 0).float().mean())
-        captions.append(
-            [f"fires on {_percent(fires)}", _caption(record), *(_short(e.photo) for e in natural)]
-        )
+    rows = [_first(found), *_one_a_filter(found)]
     columns = ["where (bright: most)", "what: its texture"]
     if any(found.exemplars.values()):
         columns.append("excites it most")
     edge = max(_CELL, *found.photo.shape[-2:])
-    pictures = [[_at_size(to_picture(image), edge) for image in row] for row in rows]
-    title = f"{found.description}, layer {found.layer}, {found.method}"
+    pictures = [[_at_size(to_picture(image), edge) for image in row.images] for row in rows]
+    title = "\n".join(
+        [f"{found.description}, layer {found.layer}, {found.method}", *filter(None, [found.note])]
+    )
+    labels, captions = [row.label for row in rows], [row.captions for row in rows]
     return contact_sheet(pictures, labels, columns, captions, title=title, cell=_CELL)
+
+
+class _Row(NamedTuple):
+    label: str
+    images: list[Array]
+    captions: list[str]
+
+
+def _first(found: Explanation) -> _Row:
+    """Where the whole layer speaks for the class, and the photo."""
+    speaks = over_photo(found.attribution.sum(0), found.photo)
+    images = [speaks, to_image(found.photo[0], mean=None)]
+    return _Row("prediction", images, ["what speaks for it", _prediction(found)])
+
+
+def _one_a_filter(found: Explanation) -> Iterator[_Row]:
+    """Where a filter fires, what it sees, and what excites it."""
+    space = found.normalization
+    textures = to_image(found.textures[0], space.mean, space.std)
+    for k, texture, record in zip(found.filters, textures, found.report, strict=True):
+        natural = found.exemplars.get(k, [])
+        patches = [to_image(exemplar.patch, mean=None) for exemplar in natural]
+        fires = float((found.code[k] > 0).float().mean())
+        yield _Row(
+            f"filter {k}\n{_percent(found.attribution_share(k))} of attribution\n"
+            f"{_percent(found.energy_share(k))} of energy",
+            [over_photo(found.code[k], found.photo), texture, *patches],
+            [f"fires on {_percent(fires)}", _caption(record), *(_short(e.photo) for e in natural)],
+        )
 
 
 def _prediction(found: Explanation) -> str:

@@ -10,6 +10,10 @@ from captum_featinv.inversion.report import Report
 from captum_featinv.network.ablation import Ablation
 from captum_featinv.studies.exemplars import Exemplar
 
+UNTRAINED = (
+    "the classifier was never trained, so its scores are noise, and so is what speaks for a class"
+)
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -37,6 +41,14 @@ class Explanation:
     report: Report
     exemplars: dict[int, list[Exemplar]] = field(default_factory=dict)
     ablation: Ablation | None = None
+    precision: str = "auto"
+    """of the search for the textures"""
+    classifier_trained: bool = True
+
+    @property
+    def note(self) -> str:
+        """What has to be known before anything of this is believed; mostly nothing."""
+        return "" if self.classifier_trained else f"NOTE: {UNTRAINED}"
 
     def attribution_share(self, k: int) -> float:
         """A filter's part of all that speaks for the class; negative if it speaks against it."""
@@ -58,6 +70,9 @@ class Explanation:
             "class": self.target,
             "category": self.category,
             "probability": self.probability,
+            "classifier_trained": self.classifier_trained,
+            "note": self.note or None,
+            "precision": self.precision,
             "filters": [
                 {
                     **{name: value for name, value in record.items() if name != "photo"},

@@ -1,6 +1,7 @@
 """The contact sheet of modified code inversion: layers in rows, rewrites of their codes in columns."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,15 +9,17 @@ from torch import Tensor
 
 from captum_featinv.codes import Rewrite
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.display import as_saved, to_image, to_picture
-from captum_featinv.images.sheet import contact_sheet
+from captum_featinv.images.display import as_saved, to_image
 from captum_featinv.inversion import CodeInversion
 from captum_featinv.metrics import texture
+from captum_featinv.metrics.table import as_table
 from captum_featinv.models import LoadedModel
+from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.sheet import TextureSheet
+from captum_featinv.studies.sheet_row import SheetRow, sheet_of
 
-_CELL = 128  # pixels that a caption needs
+_COLUMNS = ("photo", "layer", "rewrite", "error", "contrast", "colours")
 
 
 def rewrite_sheet(
@@ -42,30 +45,45 @@ def rewrite_sheet(
     """
     if not photos or not layers or not rewrites:
         raise ArgumentError("a sheet needs at least one photo, one layer and one rewrite")
-    space = loaded.normalization
-    rows, captions, labels, records = [], [], [], []
-    for photo_name, photo in photos.items():
-        inputs = space.to_model(photo).expand(len(rewrites), -1, -1, -1)
-        for layer in layers:
-            inversion = CodeInversion(
-                loaded.model, layer, mean=space.mean, std=space.std, recipe=recipe
-            )
-            images, errors = inversion.attribute(
-                inputs,
-                _each(list(rewrites.values())),
-                seed=seed,
-                return_convergence_delta=True,
-                show_progress=show_progress,
-            )
-            found = _records(images, errors, rewrites, inversion)
-            records += [{"photo": photo_name, "layer": layer, **record} for record in found]
-            shown = [to_image(photo[0], mean=None), *inversion.to_image(images)]
-            rows.append([to_picture(image) for image in shown])
-            captions.append(["photo", *(f"error {record['error']:.2f}" for record in found)])
-            labels.append(layer if len(photos) == 1 else f"{layer}\n{photo_name}")
-    columns = ["", *rewrites]
-    picture = contact_sheet(rows, labels, columns, captions, title=loaded.description, cell=_CELL)
-    return TextureSheet(picture, records, {"modified code inversion": _table(records)})
+    recipe = Recipe.default() if recipe is None else recipe
+    inversions = _Inversions(loaded, rewrites, recipe, seed, show_progress)
+    rows = [inversions.of(name, photo, layer) for name, photo in photos.items() for layer in layers]
+    records = [record for row in rows for record in row.records]
+    table = as_table(_COLUMNS, [[record[name] for name in _COLUMNS] for record in records])
+    picture = sheet_of(rows, ["", *rewrites], loaded.description)
+    return TextureSheet(picture, records, {"modified code inversion": table})
+
+
+@dataclass(frozen=True)
+class _Inversions:
+    """How the rows of a sheet are made."""
+
+    loaded: LoadedModel
+    rewrites: Mapping[str, Rewrite]
+    recipe: Recipe
+    seed: int
+    show_progress: bool
+
+    def of(self, photo_name: str, photo: Tensor, layer: str) -> SheetRow:
+        space = self.loaded.normalization
+        inversion = CodeInversion(
+            self.loaded.model, layer, mean=space.mean, std=space.std, recipe=self.recipe
+        )
+        images, errors = inversion.attribute(
+            space.to_model(photo).expand(len(self.rewrites), -1, -1, -1),
+            _each(list(self.rewrites.values())),
+            seed=self.seed,
+            return_convergence_delta=True,
+            show_progress=self.show_progress,
+        )
+        told = {"photo": photo_name, "layer": layer}
+        records = [
+            {**told, **record, "precision": name_of(self.recipe.precision, [photo])}
+            for record in _records(images, errors, self.rewrites, inversion)
+        ]
+        shown = [to_image(photo[0], mean=None), *inversion.to_image(images)]
+        captions = ["photo", *(f"error {record['error']:.2f}" for record in records)]
+        return SheetRow(photo_name, layer, shown, captions, records)
 
 
 def _each(rewrites: Sequence[Rewrite]) -> Rewrite:
@@ -89,15 +107,3 @@ def _records(
         {"rewrite": name, "error": error, "contrast": contrast, "colours": colours}
         for name, (error, contrast, colours) in zip(rewrites, numbers, strict=True)
     ]
-
-
-def _table(records: Sequence[Mapping[str, Any]]) -> str:
-    lines = [list(records[0])]
-    lines += [
-        [v if isinstance(v, str) else f"{v:.3g}" for v in record.values()] for record in records
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from captum_featinv.codes import Energy
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.display import to_image, to_picture
-from captum_featinv.images.sheet import contact_sheet
+from captum_featinv.images.display import to_image
 from captum_featinv.inversion import FeatureMapInversion
-from captum_featinv.inversion.report import Report
+from captum_featinv.inversion.report import FilterRecord, Report
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.studies.sheet_row import SheetRow, labels_of, sheet_of
 
 Chosen = Callable[[Tensor], list[int]]
 
@@ -55,40 +55,46 @@ def texture_sheet(
     """
     if not photos or not layers:
         raise ArgumentError("a sheet needs at least one photo and one layer")
-    normalization = loaded.normalization
-    found = dict(find_layer(loaded.model, layer) for layer in layers)
-    rows, captions, labels = [], [], []
-    reports: dict[str, Report | str] = {}
-    records: list[dict[str, Any]] = []
-    for photo_name, photo in photos.items():
-        inputs = normalization.to_model(photo)
-        for name, module in found.items():
-            fmi = FeatureMapInversion(
-                loaded.model, module, mean=normalization.mean, std=normalization.std, recipe=recipe
-            )
-            filters = choose(read_code(loaded.model, module, inputs))
-            if not filters:
-                raise ArgumentError(f"no filter of layer {name!r} fires on photo {photo_name!r}")
-            textures = fmi.attribute(
-                inputs, filters, energy=energy, seed=seed, show_progress=show_progress
-            )
-            report = fmi.report(textures, inputs, filters, energy=energy)
-            shown = [to_image(photo[0], mean=None), *fmi.to_image(textures[0])]
-            rows.append([to_picture(image) for image in shown])
-            captions.append(["photo", *(_caption(record) for record in report)])
-            labels.append(name if len(photos) == 1 else f"{name}\n{photo_name}")
-            reports[labels[-1]] = report
-            plain = report.to_dicts()
-            records += [{**r, "photo": photo_name, "layer": name} for r in plain]
-    picture = contact_sheet(rows, labels, [], captions, title=loaded.description, cell=_CELL)
-    return TextureSheet(picture, records, reports)
+    recipe = Recipe.default() if recipe is None else recipe
+    names = dict.fromkeys(find_layer(loaded.model, layer)[0] for layer in layers)
+    textures = _Textures(loaded, choose, energy, recipe, seed, show_progress)
+    made = [textures.of(name, photo, layer) for name, photo in photos.items() for layer in names]
+    rows = [row for row, _ in made]
+    reports = dict(zip(labels_of(rows), (report for _, report in made), strict=True))
+    records = [record for row in rows for record in row.records]
+    return TextureSheet(sheet_of(rows, [], loaded.description), records, reports)
 
 
-# Captions need this many pixels.
-_CELL = 128
+@dataclass(frozen=True)
+class _Textures:
+    """How the rows of a sheet are made."""
+
+    loaded: LoadedModel
+    choose: Chosen
+    energy: Energy
+    recipe: Recipe
+    seed: int
+    show_progress: bool
+
+    def of(self, photo_name: str, photo: Tensor, layer: str) -> tuple[SheetRow, Report]:
+        model, space = self.loaded.model, self.loaded.normalization
+        inputs = space.to_model(photo)
+        filters = self.choose(read_code(model, layer, inputs))
+        if not filters:
+            raise ArgumentError(f"no filter of layer {layer!r} fires on photo {photo_name!r}")
+        fmi = FeatureMapInversion(model, layer, mean=space.mean, std=space.std, recipe=self.recipe)
+        textures = fmi.attribute(
+            inputs, filters, energy=self.energy, seed=self.seed, show_progress=self.show_progress
+        )
+        report = fmi.report(textures, inputs, filters, energy=self.energy)
+        images = [to_image(photo[0], mean=None), *fmi.to_image(textures[0])]
+        captions = ["photo", *map(_caption, report)]
+        told = {"photo": photo_name, "layer": layer}
+        records = [{**record, **told} for record in report.to_dicts()]
+        return SheetRow(photo_name, layer, images, captions, records), report
 
 
-def _caption(record: Any) -> str:
+def _caption(record: FilterRecord) -> str:
     if record.silent:
         return f"{record.filter}: never fires"
     return f"{record.filter}: share {_percent(record.share)}, rank {record.rank}"

@@ -39,7 +39,8 @@ RECIPE = Recipe(
 )
 
 # Gram matrices are found more slowly.
-_GRAM_STEPS = 80
+_FOR_GRAMS = replace(RECIPE, n_steps=80)
+RECIPES: Mapping[Match, Recipe] = {"energies": RECIPE, "gram": _FOR_GRAMS, "both": _FOR_GRAMS}
 
 
 class Restyled(NamedTuple):
@@ -99,7 +100,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
         seed: of a faint noise on the start image.
         mean: see `CodeInversion`.
         std: see `CodeInversion`.
-        recipe: how to look for the image; `captum_featinv.style.RECIPE` if None.
+        recipe: how to look for the image; `captum_featinv.style.RECIPES[match]` if None.
         return_distances: return a `Restyled`, with distances before and after.
         show_progress: show a progress bar.
 
@@ -124,7 +125,8 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     (contents,), (styles,) = images_of(content), images_of(style)
     for images in (contents, styles):
         warn_of_range(images, space)
-    recipe = _recipe(recipe, match, n_steps)
+    recipe = RECIPES.get(match, RECIPE) if recipe is None else recipe
+    recipe = recipe if n_steps is None else replace(recipe, n_steps=n_steps)
     with untouched(model, contents.device, seed):
         chosen = _chosen(model, contents, style_layers, content_layer, smooth)
         target = StyleTarget(match, chosen.weights, chosen.content, content_weight, chosen.smooth)
@@ -138,13 +140,6 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
                 return found
             before = restyler.distances(contents, contents, styles)
             return Restyled(found, before, restyler.distances(found, contents, styles))
-
-
-def _recipe(recipe: Recipe | None, match: Match, n_steps: int | None) -> Recipe:
-    if n_steps is None and recipe is None and match != "energies":
-        n_steps = _GRAM_STEPS
-    recipe = RECIPE if recipe is None else recipe
-    return recipe if n_steps is None else replace(recipe, n_steps=n_steps)
 
 
 class _Chosen(NamedTuple):

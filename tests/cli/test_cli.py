@@ -10,9 +10,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from captum_featinv import cli
+from captum_featinv import Recipe, cli
 from captum_featinv.cli import main
+from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel
+from captum_featinv.optimization import loop
+from captum_featinv.studies.sheet import TextureSheet
+from captum_featinv.style import Restyled, StyleDistances
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +236,8 @@ def test_a_mix_of_eyes_that_see_red_and_green_is_brown() -> None:
         (rewritten("original", seed="0..3"), "4 seeds, but only --rewrite random takes several"),
         (invert("photo.png", seed="0,1"), "2 seeds, but only --rewrite random takes several"),
         ([*rewritten("random"), "--filters=1"], "--filters and --rewrite exclude one another"),
+        ([*rewritten("original"), "--energy=own"], "--energy and --rewrite exclude one another"),
+        ([*rewritten("random"), "--energy=layer"], "--energy and --rewrite exclude one another"),
     ],
 )
 def test_a_rewrite_that_cannot_be_done_is_an_error(
@@ -258,6 +264,139 @@ def test_seeds_that_are_none_are_an_error(
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("eyes")
+@pytest.mark.parametrize("how", ["original", "mix:0=1", None])
+def test_another_seed_starts_from_other_noise(how: str | None) -> None:
+    """Whatever is inverted: after two steps the noise is still there to be seen."""
+    sheets = []
+    for seed in (5, 5, 6):
+        options = {"layer": "1", "seed": seed}
+        words = invert("photo.png", **options) if how is None else rewritten(how, **options)
+        words = [word.replace("live:2", "0,1") for word in words]
+        assert main(words) == 0
+        sheets.append(Path("sheet.png").read_bytes())
+    assert sheets[0] == sheets[1] != sheets[2]
+
+
+@pytest.mark.usefixtures("eyes")
+def test_a_draw_is_the_same_alone_and_beside_others() -> None:
+    assert main(rewritten("random", layer="1", seed="1..3")) == 0
+    errors = {record["rewrite"]: record["error"] for record in records()}
+    assert main(rewritten("random", layer="1", seed="2")) == 0
+    assert records()[0]["error"] == pytest.approx(errors["seed 2"], abs=1e-5)
+
+
+# --- what all of them have ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """The recipes with which images are looked for."""
+    found: list[Recipe] = []
+    whole = loop.follow
+
+    def follow(recipe: Recipe, *words: object, **options: object) -> object:
+        found.append(recipe)
+        return whole(recipe, *words, **options)
+
+    monkeypatch.setattr("captum_featinv.inversion.rows.follow", follow)
+    monkeypatch.setattr("captum_featinv.style.restyler.follow", follow)
+    return found
+
+
+COMMANDS = {
+    "invert": invert("photo.png"),
+    "invert --rewrite": rewritten("original"),
+    "invert --recipe paper": invert("photo.png", recipe="paper"),
+    "explain": [
+        *[
+            "explain",
+            "photo.png",
+            "--model=squeezenet1_1",
+            "--weights=random",
+            "--layer=features.3",
+        ],
+        *["--top=1", "--size=32", "--steps=2", "--out=sheet.png", "--report=report.json"],
+    ],
+    "compare": [
+        *[
+            "compare",
+            "photo.png",
+            "--model=squeezenet1_1",
+            "--weights=random",
+            "--layer=features.3",
+        ],
+        *["--filter=1", "--method=CodeInversion", "--method=photo", "--size=32", "--steps=2"],
+        *["--out=sheet.png", "--report=report.json"],
+    ],
+    "restyle": [
+        *["restyle", "photo.png", "portrait.jpg", "--model=squeezenet1_1", "--weights=random"],
+        *["--size=32", "--steps=2", "--out=sheet.png", "--report=report.json"],
+    ],
+}
+
+
+@pytest.mark.filterwarnings("ignore::captum_featinv.errors.FeatInvWarning")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "auto", None])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_that_inverts_takes_a_precision_and_tells_it(
+    command: str, precision: str | None, asked: list[Recipe]
+) -> None:
+    words = COMMANDS[command] + ([] if precision is None else [f"--precision={precision}"])
+    assert main(words) == 0
+    default = "float32" if command.endswith("paper") else "auto"
+    expected = precision or default
+    assert {recipe.precision for recipe in asked} == {expected}
+    told = json.loads(Path("report.json").read_text())
+    found = {record["precision"] for record in (told if isinstance(told, list) else [told])}
+    told_as = "float32" if expected == "auto" else expected  # what it came to on this CPU
+    assert found == ({told_as, None} if command == "compare" else {told_as})
+
+
+def test_the_demo_takes_a_precision_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    asked: dict[str, object] = {}
+
+    def sheet(*_: object, recipe: Recipe, **__: object) -> TextureSheet:
+        asked["precision"] = recipe.precision
+        return TextureSheet(Image.new("RGB", (1, 1)), [], {})
+
+    monkeypatch.setattr(cli.demo, "load_model", lambda *_: None)
+    monkeypatch.setattr(cli.demo, "texture_sheet", sheet)
+    assert main(["demo", "--precision=bfloat16"]) == 0
+    assert asked == {"precision": "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--method=photo", "--steps=3"], "--steps means nothing to photo, only to FeatureMapInv"),
+        (
+            ["--method=NeuronGradient", "--method=DeepDream", "--precision=float32"],
+            "--precision means nothing to NeuronGradient, DeepDream, only to FeatureMapInversion, Code",
+        ),
+    ],
+)
+def test_what_no_method_of_a_comparison_takes_is_refused(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "photo.png", "--layer=features.3", *words]) == 2
+    printed = capsys.readouterr().err
+    assert text in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_report_does_not_overwrite_the_sheet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(invert("photo.png", out="sheet.png", report="./sheet.png")) == 2
+    assert "--out and --report are one file, 'sheet.png'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("photo", ["nowhere.png", "notes.txt"])
+def test_a_traceback_is_shown_of_our_own_errors_too(photo: str) -> None:
+    with pytest.raises(ArgumentError):
+        main(["--traceback", *invert(photo)])
+
+
 # --- restyle -----------------------------------------------------------------------------------
 
 
@@ -272,11 +411,27 @@ def test_restyle_writes_the_picture_and_its_distances(capsys: pytest.CaptureFixt
     with Image.open("new.png") as picture:
         assert picture.size == (32, 24)
     numbers = json.loads(Path("report.json").read_text())
-    assert list(numbers) == ["energies", "gram", "content"]
+    assert list(numbers) == ["energies", "gram", "content", "precision"]
+    assert numbers.pop("precision") == "float32"
     assert numbers["content"]["before"] < 0.02 < numbers["content"]["after"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "wrote new.png"
     assert lines[1].split() == ["energies", *(f"{n:.3f}" for n in numbers["energies"].values())]
+
+
+def test_a_distance_that_is_not_finite_is_null_in_the_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = StyleDistances(*(torch.tensor([value]) for value in (torch.nan, torch.inf, 0.5)))
+
+    def restyled(*_: object, **__: object) -> Restyled:
+        return Restyled(torch.zeros(1, 3, 24, 32), lost, lost)
+
+    monkeypatch.setattr(cli.restyle, "restyle", restyled)
+    assert main(restyle("--report=report.json")) == 0
+    numbers = json.loads(Path("report.json").read_text(), parse_constant=pytest.fail)
+    assert [numbers[name]["after"] for name in ("energies", "gram", "content")] == [None, None, 0.5]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["energies", "-", "-"]
 
 
 def test_restyle_matches_where_it_is_told() -> None:

@@ -14,6 +14,9 @@ from torch.optim import LBFGS, Adam
 
 from captum_featinv import CodeInversion, FeatureMapInversion, Recipe
 from captum_featinv.codes import single_filter
+from captum_featinv.errors import FilterError, ForwardError
+from tests.conftest import SmallNet
+from tests.inversion.replicas import Replicas
 
 STEPS = 10
 SELECTORS = {"int": 2, "negative": -1, "index": (2, 1, slice(0, 3)), "list": [0, 5, 2], "all": None}
@@ -216,14 +219,19 @@ class TestCaptum:
         assert value.tolist() == pytest.approx([0, 0], abs=1e-5)
 
     def test_infidelity_takes_one_filter(self, model: nn.Module, photos: Tensor) -> None:
+        """Of a linear function and one perturbation its formula has one term (Yeh et al. 2019)."""
         textures = FeatureMapInversion(model, "relu").attribute(photos, [0, 3], n_steps=STEPS)
+        slope, noise = torch.randn(photos.shape[1:]), torch.randn(photos.shape[1:]) * 0.1
 
         def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
-            noise = torch.randn_like(inputs) * 0.01
-            return noise, inputs - noise
+            moved = noise.expand_as(inputs)
+            return moved, inputs - moved
 
-        value = infidelity(model, perturb, photos, textures[:, 1], target=0)
-        assert torch.isfinite(value).all()
+        value = infidelity(
+            lambda inputs: (inputs * slope).flatten(1).sum(1), perturb, photos, textures[:, 1]
+        )
+        expected = ((textures[:, 1] - slope) * noise).flatten(1).sum(1).square()
+        torch.testing.assert_close(value, expected, atol=1e-4, rtol=1e-3)
 
     def test_its_visualiser_shows_to_image(self, model: nn.Module, photos: Tensor) -> None:
         fmi = FeatureMapInversion(model, "relu")
@@ -257,8 +265,24 @@ class TestCaptum:
     def test_the_last_call_of_a_reused_module_counts(
         self, model: nn.Module, photos: Tensor
     ) -> None:
-        """`relu` has 6 channels in its first call and 8 in its last."""
-        assert FeatureMapInversion(model, model.relu).attribute(photos, 7, n_steps=1).shape
+        """`relu` has 6 channels in its first call and 8 in its last: those of a ReLU of its own."""
+
+        class Apart(SmallNet):
+            def __init__(self) -> None:
+                super().__init__()
+                self.second = nn.ReLU(inplace=True)
+
+            def forward(self, image: Tensor, gain: Tensor | float = 1.0) -> Tensor:
+                code = self.pool(self.relu(self.norm(self.conv1(image * gain))))
+                return self.head(self.second(self.conv2(code)).mean((2, 3)))
+
+        apart = Apart().eval()
+        apart.load_state_dict(model.state_dict())
+        reused = FeatureMapInversion(model, model.relu).attribute(photos, [1, 7], n_steps=STEPS)
+        alone = FeatureMapInversion(apart, apart.second).attribute(photos, [1, 7], n_steps=STEPS)
+        assert torch.equal(reused, alone)
+        with pytest.raises(FilterError, match="0 to 7"):
+            FeatureMapInversion(model, model.relu).attribute(photos, 8, n_steps=1)
 
     def test_an_in_place_relu_does_not_hide_the_convolution(
         self, model: nn.Module, photos: Tensor
@@ -270,10 +294,40 @@ class TestCaptum:
         torch.testing.assert_close(code[below], target[below], atol=0.1, rtol=0.1)
 
     def test_data_parallel_equals_plain(self, model: nn.Module, photos: Tensor) -> None:
-        wrapped = nn.DataParallel(model)
-        plain = FeatureMapInversion(model, model.relu).attribute(photos, 1, n_steps=STEPS)
-        parallel = FeatureMapInversion(wrapped, "module.relu").attribute(photos, 1, n_steps=STEPS)
-        assert torch.equal(plain, parallel)
+        """Without a GPU the first only passes on what it is given; the second has two replicas."""
+        asked = {"recipe": Recipe.default(precision="float32", n_steps=STEPS)}
+        plain = FeatureMapInversion(model, model.relu, **asked).attribute(photos, 1)
+        alone = FeatureMapInversion(nn.DataParallel(model), "module.relu", **asked)
+        assert torch.equal(plain, alone.attribute(photos, 1))
+        wrapped = Replicas(model)
+        parallel = FeatureMapInversion(wrapped, "module.relu", **asked).attribute(photos, 1)
+        torch.testing.assert_close(parallel, plain, atol=3e-3, rtol=1e-3)
+        assert min(wrapped.seen.count((0, 1)), wrapped.seen.count((1, 1))) >= STEPS
+
+    def test_replicas_may_be_given_different_numbers_of_rows(self, model: nn.Module) -> None:
+        photos = 4 * torch.rand(3, 3, 13, 18) - 2
+        wrapped = Replicas(model)
+        recipe = Recipe.default(precision="float32", n_steps=STEPS)
+        fmi = FeatureMapInversion(wrapped, "module.relu", recipe=recipe)
+        plain = FeatureMapInversion(model, model.relu, recipe=recipe)
+        parallel, expected = fmi.attribute(photos, [0, 5]), plain.attribute(photos, [0, 5])
+        torch.testing.assert_close(parallel, expected, atol=3e-3, rtol=1e-3)
+        shares = [r.share for r in fmi.report(parallel, photos, [0, 5])]
+        known = [r.share for r in plain.report(expected, photos, [0, 5])]
+        assert shares == pytest.approx(known, abs=1e-3)
+
+    def test_what_a_replica_raises_is_an_error_of_the_models(self, photos: Tensor) -> None:
+        class Failing(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.relu = nn.ReLU()
+
+            def forward(self, image: Tensor) -> Tensor:
+                raise RuntimeError("no such kernel")
+
+        wrapped = Replicas(Failing().eval())
+        with pytest.raises(ForwardError, match="no such kernel"):
+            FeatureMapInversion(wrapped, "module.relu").attribute(photos, 0, n_steps=1)
 
     def test_distributed_data_parallel_equals_plain(
         self, model: nn.Module, photos: Tensor, tmp_path: Path

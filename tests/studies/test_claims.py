@@ -10,9 +10,10 @@ from torch.testing import assert_close
 from torchvision.ops import Permute
 
 from captum_featinv import FeatureMapInversion, Recipe
-from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
 from captum_featinv.images.display import as_saved
 from captum_featinv.images.normalization import Normalization
+from captum_featinv.metrics.interval import Estimate
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.studies.claims import (
     LayerJudge,
@@ -122,12 +123,12 @@ def test_claim_1_holds_where_pictures_show_filters_and_not_where_they_show_photo
     photos = torch.eye(6)[None, :3].expand(6, -1, -1)
     noise = 0.1 * torch.rand(6, 3, 6)
     clear = specific("a", list(range(6)), apart_by(filters + noise), seed=0)
-    assert clear.holds
+    assert clear.verdict == "yes"
     assert clear.top1 == clear.reciprocal_rank == (1, 1, 1)
     assert clear.chance_top1 == pytest.approx(1 / 6)
     assert 0.5 < clear.independence.low < clear.independence.value < clear.independence.high
     lost = specific("a", list(range(6)), apart_by(photos + noise), seed=0)
-    assert not lost.holds
+    assert lost.verdict == "no"
     assert lost.independence.high < 0
 
 
@@ -136,20 +137,20 @@ def test_filters_that_are_told_apart_less_than_photos_are_not_enough_for_claim_1
     photos = torch.eye(6)[None, :3].expand(6, -1, -1)
     found = specific("a", list(range(6)), apart_by(torch.cat([filters, photos], dim=2)), seed=0)
     assert found.top1.low > found.chance_top1
-    assert not found.holds
+    assert found.verdict == "no"
 
 
 # --- claim 2 -----------------------------------------------------------------------------------
 
 
 def test_what_every_layer_has_more_of_has_a_rho_of_one() -> None:
-    rising = trend("edge share", [torch.full((n,), float(n)) for n in (3, 4, 6)], seed=0)
+    rising = trend("edge share", [torch.full((n,), float(n)) for n in (6, 7, 9)], seed=0)
     assert rising.rho == (1, 1, 1)
-    assert rising.holds
-    assert [mean.value for mean in rising.means] == [3, 4, 6]
-    falling = trend("edge share", [torch.full((4,), -float(n)) for n in range(3)], seed=0)
+    assert rising.verdict == "yes"
+    assert [mean.value for mean in rising.means] == [6, 7, 9]
+    falling = trend("edge share", [torch.full((6,), -float(n)) for n in range(3)], seed=0)
     assert falling.rho == (-1, -1, -1)
-    assert not falling.holds
+    assert falling.verdict == "no"
 
 
 def test_rho_is_scipys_of_all_filters_and_its_interval_lies_around_it() -> None:
@@ -165,7 +166,7 @@ def test_rho_is_scipys_of_all_filters_and_its_interval_lies_around_it() -> None:
 def test_noise_has_no_trend() -> None:
     found = trend("edge share", [torch.rand(12) for _ in range(5)], seed=0)
     assert found.rho.low < 0 < found.rho.high
-    assert not found.holds
+    assert found.verdict == "undecided"
 
 
 def test_pictures_that_differ_in_contrast_alone_have_no_trend() -> None:
@@ -179,12 +180,12 @@ def test_pictures_that_differ_in_contrast_alone_have_no_trend() -> None:
 
 def test_noise_of_many_colours_above_grey_ramps_rises_in_every_measure() -> None:
     """The ramps are as far from stationary as can be."""
-    ramp = torch.linspace(0, 1, 32).expand(4, 2, 3, 32, 32) * 0.9
-    noise = torch.rand(4, 2, 3, 32, 32)
-    layers = [Pictures("low", [0, 1, 2, 3], ramp), Pictures("high", [0, 1, 2, 3], noise)]
+    ramp = torch.linspace(0, 1, 32).expand(6, 2, 3, 32, 32) * 0.9
+    noise = torch.rand(6, 2, 3, 32, 32)
+    layers = [Pictures("low", list(range(6)), ramp), Pictures("high", list(range(6)), noise)]
     found = {one.measure: one for one in trends(layers, seed=0)}
     assert list(found) == list(MEASURES)
-    assert all(one.holds for one in found.values())
+    assert all(one.verdict == "yes" for one in found.values())
 
 
 # --- the sanity check --------------------------------------------------------------------------
@@ -229,17 +230,20 @@ def test_random_weights_of_a_network_and_those_of_the_check_differ() -> None:
 
 
 def checked(made: Tensor, control: Tensor) -> Randomised:
-    """The check of six filters, three photos and one of them with other weights."""
-    crossed = torch.cdist(control.flatten(0, 1), made.flatten(0, 1)).reshape(6, 1, 6, 3)
+    """The check of some filters, three photos and one of them with other weights."""
+    filters = len(made)
+    crossed = torch.cdist(control.flatten(0, 1), made.flatten(0, 1))
+    crossed = crossed.reshape(filters, 1, filters, 3)
     return randomised("a", apart_by(made), crossed, seed=0)
 
 
 def test_the_check_fails_where_pictures_stay_and_passes_where_they_change() -> None:
     made = torch.eye(6)[:, None].expand(-1, 3, -1) + 0.1 * torch.rand(6, 3, 6)
     stayed = checked(made, made[:, :1])
-    assert (stayed.holds, stayed.top1.value, stayed.change.value) == (False, 1, -1)
-    changed = checked(made, 0.4 * torch.rand(6, 1, 6) + 1)
-    assert changed.holds
+    assert (stayed.verdict, stayed.top1.value, stayed.change.value) == ("no", 1, -1)
+    made = torch.eye(12)[:, None].expand(-1, 3, -1) + 0.1 * torch.rand(12, 3, 12)
+    changed = checked(made, 0.4 * torch.rand(12, 1, 12) + 1)
+    assert changed.verdict == "yes"
     assert changed.change.low > 0.5
 
 
@@ -250,7 +254,23 @@ def test_the_check_fails_where_filters_are_told_however_much_their_pictures_chan
     found = checked(made, elsewhere)
     assert found.change.low > 0.5
     assert found.top1 == (1, 1, 1)
-    assert not found.holds
+    assert found.verdict == "no"
+
+
+@pytest.mark.parametrize("filters", [3, 5, 6, 12])
+def test_the_check_is_undecided_and_not_passed_where_its_interval_says_nothing(
+    filters: int,
+) -> None:
+    """Half of the pictures are told, which with few filters may be chance and may not."""
+    chance = 1 / filters
+    wide = Estimate(0.4, chance, 0.7)
+    changed = Estimate(0.5, 0.4, 0.6)
+    assert Randomised("a", wide, chance, changed, filters).verdict == "undecided"
+    narrow = Estimate(chance, 0.0, 0.3)
+    expected = "yes" if filters >= 6 else "undecided"
+    assert Randomised("a", narrow, chance, changed, filters).verdict == expected
+    may_have_stayed = Estimate(0.1, -0.1, 0.3)
+    assert Randomised("a", narrow, chance, may_have_stayed, filters).verdict == "undecided"
 
 
 def test_the_check_looks_for_pictures_with_other_weights_among_those_with_these() -> None:
@@ -271,7 +291,8 @@ def eyes() -> LoadedModel:
 
 def test_claim_3_holds_where_a_style_is_its_mean_colours() -> None:
     colours = torch.tensor([[0.5, 0.2, 0.3], [0.2, 0.4, 0.5], [0.3, 0.5, 0.2]])
-    photos = colours[:, :, None, None] * (0.9 + 0.2 * torch.rand(3, 3, 16, 16))
+    colours = torch.cat([colours, colours.flip(1) * 0.8])
+    photos = colours[:, :, None, None] * (0.9 + 0.2 * torch.rand(6, 3, 16, 16))
     recipe = Recipe.default(n_steps=60, precision="float32")
     found = restyled(eyes(), "1", photos, RandomJudge(), recipe, seed=0)
     assert found.explained.low > 0.95
@@ -279,18 +300,23 @@ def test_claim_3_holds_where_a_style_is_its_mean_colours() -> None:
     assert abs(found.gram.own.value) < 0.1
     assert found.gram.random.high < 0.8
     assert found.judged.style.value > found.judged.random.value
-    assert found.holds
+    assert found.verdict == "yes"
+    few = restyled(eyes(), "1", photos[:2], RandomJudge(), recipe, seed=0)
+    assert few.explained.low == few.explained.high  # of two photos there is one resample
+    assert few.verdict == "undecided"
 
 
 def test_claim_3_fails_where_styles_have_the_same_means() -> None:
     """Stripes of two colours, in phase and out of phase: the same energies, other covariances."""
     wave = 0.3 * torch.sin(torch.arange(16.0)).expand(16, 16)
-    photos = 0.5 + torch.stack([torch.stack([wave, wave, wave]), torch.stack([wave, -wave, wave])])
+    signs = torch.tensor([[1, 1, 1], [1, -1, 1], [1, 1, -1]]).repeat(2, 1)
+    steps = torch.tensor([1.0, 1.0, 1.0, 0.6, 0.6, 0.6])
+    photos = 0.5 + wave * (signs * steps[:, None])[:, :, None, None]
     means = photos.mean((2, 3), keepdim=True)
     photos = photos - means + 0.5
     found = restyled(eyes(), "1", photos, RandomJudge(), QUICK, seed=0)
     assert abs(found.explained.value) < 1e-3
-    assert not found.holds
+    assert found.verdict == "no"
 
 
 # --- all of them -------------------------------------------------------------------------------
@@ -345,7 +371,7 @@ def test_filters_that_see_one_colour_each_are_told_apart_by_the_pictures_alone()
     claims = measure_claims(
         LoadedModel(model, "colours"), photos_of(2, 16), ["1", "3"], 6, recipe=recipe
     )
-    assert all(layer.top1 == (1, 1, 1) and layer.holds for layer in claims.specific)
+    assert all(layer.top1 == (1, 1, 1) and layer.verdict == "yes" for layer in claims.specific)
     assert all(layer.confusion == torch.eye(6).tolist() for layer in claims.specific)
 
 
@@ -388,6 +414,10 @@ def test_all_figures_stand_in_the_text_and_in_strict_json(network: LoadedModel) 
     for layer in found["sanity_check"]:
         value, low, high = layer["change"]
         assert f"{value:.2f} [{low:.2f}, {high:.2f}]" in text
+    every = [finding for name in found if name[:5] in ("claim", "sanit") for finding in found[name]]
+    assert {finding["verdict"] for finding in every} == {"undecided"}  # three filters, two photos
+    assert "yes 0, no 0, undecided 2 of 2 layers" in text
+    assert "fewer than 6 photos or filters" in " ".join(text.split())
     trained = measure_claims(
         LoadedModel(network.model, "tiny"), photos_of(2), ["1", "4"], 3, recipe=QUICK
     )
@@ -407,6 +437,10 @@ def test_there_is_a_figure_a_claim_and_a_sheet_of_the_pictures(network: LoadedMo
     )
     dots = [len(axes.collections[0].get_offsets()) for axes in second.get_axes()]
     assert len(dots) == len(MEASURES)
+    assert [axes.get_title() for axes in first.get_axes()[:2]] == ["1: undecided", "4: undecided"]
+    assert "rises: undecided" in second.get_axes()[0].get_title()
+    marks = [tick.get_text() for tick in third.get_axes()[0].get_xticklabels()]
+    assert marks == ["1\nundecided", "4\nundecided"]
     line = third.get_axes()[0].lines[0].get_ydata()
     assert list(line) == [s.explained.value for s in claims.style]
     for figure in drawn.values():
@@ -440,6 +474,12 @@ def test_a_layer_with_too_few_live_filters_is_refused() -> None:
         loaded.model[3].bias[1:] = -100
     with pytest.raises(ArgumentError, match="only 1 filters of layer '4' fire on every photo"):
         measure_claims(loaded, photos_of(2), ["1", "4"], 3, recipe=QUICK)
+
+
+def test_a_layer_with_fewer_live_filters_than_asked_for_is_a_warning(network: LoadedModel) -> None:
+    with pytest.warns(FeatInvWarning, match=r"only 5 filters of layer '4' .*of 6 asked for"):
+        claims = measure_claims(network, photos_of(2), ["1", "4"], 6, recipe=QUICK)
+    assert [len(layer.filters) for layer in claims.specific] == [6, 5]
 
 
 def test_nobody_judges_his_own_pictures(network: LoadedModel) -> None:

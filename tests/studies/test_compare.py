@@ -147,7 +147,7 @@ def test_the_same_seed_gives_the_same_pictures(eyes: LoadedModel, photo: Tensor)
 def test_without_lucent_the_filter_is_excited_by_ours(
     eyes: LoadedModel, photo: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("captum_featinv.studies.compare.find_spec", lambda _: None)
+    monkeypatch.setattr("captum_featinv.studies.excitation.find_spec", lambda _: None)
     name = "Lucent" if "Lucent" in METHODS else "ActivationMaximization"
     methods = {name: METHODS[name]}
     answer = compare(eyes, photo, "1", [1], methods=methods, steps=120).answers[1][name]

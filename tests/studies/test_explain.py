@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,16 @@ from torch.testing import assert_close
 
 from captum_featinv import FeatureMapInversion, Recipe, cli
 from captum_featinv.cli import main
-from captum_featinv.errors import ArgumentError, ForwardError
+from captum_featinv.errors import ArgumentError, FeatInvWarning, ForwardError
 from captum_featinv.images.display import to_image
 from captum_featinv.images.files import middle_of
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.studies.classifier import class_scores, default_layer
 from captum_featinv.studies.exemplars import exemplars
-from captum_featinv.studies.explain import explain, layer_attribution, texture_stability
+from captum_featinv.studies.explain import explain, texture_stability
 from captum_featinv.studies.explain_sheet import explanation_sheet
+from captum_featinv.studies.layer_attribution import layer_attribution
 
 StateOf = Callable[[nn.Module], dict[str, object]]
 QUICK = Recipe.default(n_steps=2)
@@ -275,6 +277,41 @@ def test_explain_writes_a_sheet_and_json_and_tells_the_ablation(
     assert "red: probability 0." in printed.out
     assert f"a loss of {told['ablation']['drop']:.2f}" in printed.out
     assert printed.err == ""
+
+
+@pytest.mark.usefixtures("_folder")
+@pytest.mark.filterwarnings("always::captum_featinv.errors.FeatInvWarning")
+def test_a_classifier_that_nobody_trained_is_named_in_the_figure_the_numbers_and_a_warning(
+    monkeypatch: pytest.MonkeyPatch, eyes: LoadedModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "explain photo.png --layer 1 --top 1 --steps 2 --size 32 --out e.png --report e.json"
+    assert main(words.split()) == 0
+    told = json.loads(Path("e.json").read_text())
+    assert (told["classifier_trained"], told["note"], told["precision"]) == (True, None, "float32")
+    with Image.open("e.png") as sheet:
+        height = sheet.height
+    assert "never trained" not in capsys.readouterr().out
+    monkeypatch.setattr(
+        cli.explain, "load_model", lambda *_: replace(eyes, classifier_trained=False)
+    )
+    assert main(words.split()) == 0
+    told = json.loads(Path("e.json").read_text())
+    assert told["classifier_trained"] is False
+    assert "never trained" in told["note"]
+    with Image.open("e.png") as sheet:
+        assert sheet.height > height  # a line more in its title
+    printed = capsys.readouterr()
+    assert printed.out.startswith("NOTE: the classifier was never trained")
+    assert "warning: eyes: the classifier was never trained" in printed.err
+
+
+def test_a_warning_about_an_untrained_classifier_points_at_the_caller(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    untrained = replace(eyes, classifier_trained=False)
+    with pytest.warns(FeatInvWarning, match="choose weights that come with") as caught:
+        explain(untrained, photo, "1", count=1, recipe=QUICK)
+    assert [Path(one.filename).name for one in caught] == ["test_explain.py"]
 
 
 @pytest.mark.usefixtures("_folder")

@@ -97,7 +97,8 @@ def test_the_records_are_those_of_the_front_door() -> None:
     textures = fmi.attribute(inputs, [4, 1], energy="rescaled", seed=5)
     report = fmi.report(textures, inputs, [4, 1], energy="rescaled")
     assert sheet.reports == {"3": report}
-    assert sheet.records == [{**r, "photo": "a", "layer": "3"} for r in report.to_dicts()]
+    told = {"photo": "a", "layer": "3", "precision": "float32"}
+    assert sheet.records == [{**r, **told} for r in report.to_dicts()]
     assert shows(sheet.picture, to_picture(to_image(photo[0], mean=None)))
     assert all(shows(sheet.picture, to_picture(image)) for image in fmi.to_image(textures[0]))
 

@@ -1,5 +1,6 @@
 """The claims as figures, one each, and the pictures they are about."""
 
+from collections import Counter
 from collections.abc import Sequence
 from textwrap import wrap
 
@@ -48,7 +49,7 @@ def _specific(claims: Claims) -> Figure:
     panels = upper.subplots(1, len(layers), squeeze=False)[0]
     for axes, layer in zip(panels, found, strict=True):
         axes.imshow(layer.confusion, vmin=0, vmax=1, cmap="Greys")
-        axes.set_title(layer.layer, fontsize=10)
+        axes.set_title(f"{layer.layer}: {layer.verdict}", fontsize=10)
         axes.set_xlabel("is taken for filter", fontsize=9)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -63,7 +64,9 @@ def _specific(claims: Claims) -> Figure:
     _chance(rank, [s.chance_reciprocal_rank for s in found])
     _finish(rank, "mean reciprocal rank", (-0.03, 1.03))
     _points(index, layers, [s.independence for s in found], _INK, "filter against photo")
-    _points(index, layers, [r.change for r in other], _RED, "weights against photo", 0.15)
+    passed = Counter(r.verdict for r in other)
+    label = "weights against photo (" + ", ".join(f"{v} {n}" for v, n in passed.items()) + ")"
+    _points(index, layers, [r.change for r in other], _RED, label, 0.15)
     _level(index, 0, "alike")
     _finish(index, "what makes the picture (index)", (-1.03, 1.03))
     return figure
@@ -79,7 +82,8 @@ def _intricate(claims: Claims) -> Figure:
     for axes, trend in zip(panels, claims.trends, strict=False):
         _scatter(axes, trend)
         _points(axes, layers, trend.means, _INK, "mean of filters")
-        axes.set_title(f"{trend.measure}\nrho {trend.rho}", fontsize=10)
+        rises = f"rises: {trend.verdict}" if trend.claimed else "not claimed"
+        axes.set_title(f"{trend.measure}\nrho {trend.rho}, {rises}", fontsize=10)
         axes.set_ylim(bottom=0)
         axes.tick_params("x", rotation=25)
     for axes in panels[count:]:
@@ -89,7 +93,8 @@ def _intricate(claims: Claims) -> Figure:
 
 def _style(claims: Claims) -> Figure:
     """Left, what energies explain; then how far they bring a photo to a style."""
-    layers, found = _names(claims), claims.style
+    found = claims.style
+    layers = [f"{style.layer}\n{style.verdict}" for style in found]
     figure = _figure(claims, "Claim 3: energies are why a Gram matrix represents style", 11, 4.6)
     share, gram, judged = figure.subplots(1, 3)
     _points(share, layers, [s.explained for s in found], _INK, "due to energies")
@@ -136,9 +141,9 @@ def _points(
 
 
 def _scatter(axes: Axes, trend: Trend) -> None:
-    dice = torch.Generator().manual_seed(0)
+    dice = torch.Generator("cpu").manual_seed(0)
     for number, values in enumerate(trend.values):
-        places = number + 0.3 * (torch.rand(len(values), generator=dice) - 0.5)
+        places = number + 0.3 * (torch.rand(len(values), generator=dice, device="cpu") - 0.5)
         axes.scatter(places.tolist(), values, s=12, color=_BLUE, alpha=0.5, linewidths=0)
 
 

@@ -32,10 +32,10 @@ class Claims:
             "random_weights": self.random_weights,
             "judge": self.judge,
             "settings": dict(self.settings),
-            "claim_1_specific": [asdict(s) | {"holds": s.holds} for s in self.specific],
+            "claim_1_specific": [asdict(s) | {"verdict": s.verdict} for s in self.specific],
             "claim_2_intricate": [
-                asdict(t) | {"claimed": t.claimed, "holds": t.holds} for t in self.trends
+                asdict(t) | {"claimed": t.claimed, "verdict": t.verdict} for t in self.trends
             ],
-            "claim_3_style": [asdict(s) | {"holds": s.holds} for s in self.style],
-            "sanity_check": [asdict(r) | {"holds": r.holds} for r in self.randomised],
+            "claim_3_style": [asdict(s) | {"verdict": s.verdict} for s in self.style],
+            "sanity_check": [asdict(r) | {"verdict": r.verdict} for r in self.randomised],
         }

@@ -15,6 +15,7 @@ from captum_featinv.metrics.texture import (
     hue_entropy,
 )
 from captum_featinv.metrics.trend import spearman
+from captum_featinv.metrics.verdict import Verdict, above
 from captum_featinv.studies.claims.pictures import Pictures
 
 MEASURES: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -48,9 +49,9 @@ class Trend:
         return self.measure in _CLAIMED
 
     @property
-    def holds(self) -> bool:
+    def verdict(self) -> Verdict:
         """It rises."""
-        return self.rho.low > 0
+        return above(self.rho, 0, min(map(len, self.values)))
 
 
 def trends(pictures: Sequence[Pictures], seed: int) -> list[Trend]:

@@ -49,8 +49,9 @@ class RandomJudge:
 
     def describe(self, images: Tensor) -> Tensor:
         """One Gram matrix a scale, as far as the image is large enough."""
-        dice = torch.Generator().manual_seed(0)
-        filters = torch.randn(_FILTERS, 3, _WINDOW, _WINDOW, generator=dice).to(images)
+        dice = torch.Generator("cpu").manual_seed(0)
+        shape = (_FILTERS, 3, _WINDOW, _WINDOW)
+        filters = torch.randn(shape, generator=dice, device="cpu").to(images)
         parts: list[Tensor] = []
         image = images - 0.5
         while len(parts) < _SCALES and min(image.shape[-2:]) >= _WINDOW:

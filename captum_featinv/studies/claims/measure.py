@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import live_filters
-from captum_featinv.errors import ArgumentError, FeatInvWarning
+from captum_featinv.errors import ArgumentError, FeatInvWarning, warn
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
@@ -57,6 +57,9 @@ def measure_claims(
     Raises:
         ArgumentError: too few photos, layers or filters, or a judge that is to judge its own pictures.
         LayerError: there is no such layer.
+
+    Warns:
+        FeatInvWarning: a layer has fewer live filters than were asked for.
     """
     judge = RandomJudge() if judge is None else judge
     recipe = Recipe.default() if recipe is None else recipe
@@ -170,5 +173,10 @@ def _live(loaded: LoadedModel, layer: str, photos: Tensor, count: int, seed: int
         raise ArgumentError(
             f"only {len(filters)} filters of layer {layer!r} fire on every photo, {_FEWEST} are "
             "needed; choose other layers or photos"
+        )
+    if len(filters) < count:
+        warn(
+            f"only {len(filters)} filters of layer {layer!r} fire on every photo, of {count} asked "
+            "for; its figures are about these"
         )
     return filters

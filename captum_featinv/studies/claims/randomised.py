@@ -12,10 +12,14 @@ from torch import Tensor, nn
 
 from captum_featinv.metrics import identity
 from captum_featinv.metrics.interval import Estimate, estimate, mean_estimate, resamples
+from captum_featinv.metrics.verdict import FEWEST, Verdict, above, all_of
 from captum_featinv.models import LoadedModel
 
 # Not 0, which draws the weights of `load_model(name, "random")`.
 _SEED = 1
+
+# An interval of top-1 that reaches this far would hold most filters' being told as well.
+_TOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,21 @@ class Randomised:
     change: Estimate
     """`(other weights - other photo) / (other weights + other photo)` of the mean distances: above 0,
     a picture depends on the weights more than on the photo and the start noise, which goes with it"""
+    filters: int
+    """how many"""
 
     @property
-    def holds(self) -> bool:
+    def verdict(self) -> Verdict:
         """Guessing explains what is left of the picture, and it changed more than by another photo."""
-        return self.top1.low <= self.chance_top1 and self.change.low > 0
+        return all_of(self._left_to_guess, above(self.change, 0, self.filters))
+
+    @property
+    def _left_to_guess(self) -> Verdict:
+        """No where more are told than by guessing; yes takes an interval that could have shown it."""
+        told = above(self.top1, self.chance_top1, self.filters)
+        if told == "yes":
+            return "no"
+        return "yes" if self.filters >= FEWEST and self.top1.high < _TOLD else "undecided"
 
 
 def reinitialised(loaded: LoadedModel, seed: int = _SEED) -> LoadedModel:
@@ -51,7 +65,9 @@ def reinitialised(loaded: LoadedModel, seed: int = _SEED) -> LoadedModel:
         for module in model.modules():
             _draw(module)
     description = f"{loaded.description}, weights drawn anew"
-    return replace(loaded, model=model, description=description, random=True)
+    return replace(
+        loaded, model=model, description=description, random=True, classifier_trained=False
+    )
 
 
 def _draw(module: nn.Module) -> None:
@@ -85,4 +101,4 @@ def randomised(layer: str, trained: Tensor, crossed: Tensor, seed: int) -> Rando
         identity.content_independence(photo[drawn].mean(1), weights[drawn].mean(1)),
     )
     chance, _ = identity.chance(len(weights))
-    return Randomised(layer, mean_estimate(found, seed), chance, change)
+    return Randomised(layer, mean_estimate(found, seed), chance, change, len(weights))

@@ -15,6 +15,7 @@ from captum_featinv.images.display import as_saved
 from captum_featinv.inversion import CodeInversion
 from captum_featinv.metrics.interval import Estimate, pair_estimate
 from captum_featinv.metrics.style import gram_distance, gram_split
+from captum_featinv.metrics.verdict import Verdict, above, all_of
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.reading import read_code
 from captum_featinv.optimization.recipe import Recipe
@@ -53,12 +54,17 @@ class StyleFound:
     """of the distance of the layer's Gram matrices"""
     judged: Falls
     """of the judge's distance, who did not make the pictures"""
+    photos: int
+    """how many"""
 
     @property
-    def holds(self) -> bool:
+    def verdict(self) -> Verdict:
         """Energies are most of the Gram distance, and the style's, not any, bring a photo nearer."""
-        near = self.gram.style.low > 0 and self.gram.advantage.low > 0
-        return near and self.explained.low > _MOST
+        return all_of(
+            above(self.explained, _MOST, self.photos),
+            above(self.gram.style, 0, self.photos),
+            above(self.gram.advantage, 0, self.photos),
+        )
 
 
 def restyled(
@@ -82,39 +88,51 @@ def restyled(
         seed: of the inversions, the random energies and the resamples.
         show_progress: show progress bars.
     """
-    normalization = loaded.normalization
-    inversion = CodeInversion(
-        loaded.model, layer, mean=normalization.mean, std=normalization.std, recipe=recipe
-    )
-
-    def made(images: Tensor, rewrite: Rewrite) -> Tensor:
-        inputs = normalization.to_model(images)
-        found = inversion.attribute(inputs, rewrite, seed=seed, show_progress=show_progress)
-        return as_saved(normalization.to_display(found))
-
-    def code(images: Tensor) -> Tensor:
-        return read_code(loaded.model, layer, normalization.to_model(images))
+    made = _Restyling(loaded, layer, recipe, seed, show_progress)
+    count = len(photos)
+    contents, styles = _pairs(count)
+    pictures = {
+        "style": made.of(photos[contents], _in_energies_of(made.code(photos[styles]))),
+        "random": made.of(photos, reallocate_randomly(range(seed, seed + count)))[contents],
+        "own": made.of(photos, original)[contents],
+    }
 
     def gram(images: Tensor, others: Tensor) -> Tensor:
-        return gram_distance(code(images), code(others))
+        return gram_distance(made.code(images), made.code(others))
 
     def judged(images: Tensor, others: Tensor) -> Tensor:
         difference = judge.describe(images) - judge.describe(others)
         return difference.square().sum(1).sqrt()
 
-    count = len(photos)
-    contents, styles = _pairs(count)
-    pictures = {
-        "style": made(photos[contents], _in_energies_of(code(photos[styles]))),
-        "random": made(photos, reallocate_randomly(range(seed, seed + count)))[contents],
-        "own": made(photos, original)[contents],
-    }
-    explained = gram_split(code(photos[contents]), code(photos[styles])).explained_by_energies
-    return StyleFound(
-        layer,
-        _over_photos(explained, count, seed),
-        *(_falls(d, pictures, photos, seed) for d in (gram, judged)),
-    )
+    split = gram_split(made.code(photos[contents]), made.code(photos[styles]))
+    explained = _over_photos(split.explained_by_energies, count, seed)
+    by_gram, by_judge = (_falls(distance, pictures, photos, seed) for distance in (gram, judged))
+    return StyleFound(layer, explained, by_gram, by_judge, count)
+
+
+@dataclass(frozen=True)
+class _Restyling:
+    """Pictures of rewritten codes of a layer, and the codes of pictures."""
+
+    loaded: LoadedModel
+    layer: str
+    recipe: Recipe
+    seed: int
+    show_progress: bool
+
+    def of(self, images: Tensor, rewrite: Rewrite) -> Tensor:
+        space = self.loaded.normalization
+        inversion = CodeInversion(
+            self.loaded.model, self.layer, mean=space.mean, std=space.std, recipe=self.recipe
+        )
+        found = inversion.attribute(
+            space.to_model(images), rewrite, seed=self.seed, show_progress=self.show_progress
+        )
+        return as_saved(space.to_display(found))
+
+    def code(self, images: Tensor) -> Tensor:
+        inputs = self.loaded.normalization.to_model(images)
+        return read_code(self.loaded.model, self.layer, inputs)
 
 
 def _falls(
@@ -141,7 +159,8 @@ def _over_photos(values: Tensor, count: int, seed: int) -> Estimate:
 
 def _pairs(count: int) -> tuple[Tensor, Tensor]:
     """All ordered pairs of different photos."""
-    pairs = torch.cartesian_prod(torch.arange(count), torch.arange(count))
+    numbers = torch.arange(count, device="cpu")
+    pairs = torch.cartesian_prod(numbers, numbers)
     contents, styles = pairs[pairs[:, 0] != pairs[:, 1]].unbind(1)
     return contents, styles
 

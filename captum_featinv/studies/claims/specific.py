@@ -12,6 +12,7 @@ from captum_featinv.metrics.interval import (
     pair_counts,
     pair_means,
 )
+from captum_featinv.metrics.verdict import Verdict, above, all_of
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ class Specific:
     """how often row's picture is taken for column's"""
 
     @property
-    def holds(self) -> bool:
+    def verdict(self) -> Verdict:
         """Filters are told apart better than by guessing, and count for more than photos do."""
-        return self.top1.low > self.chance_top1 and self.independence.low > 0
+        units = len(self.filters)
+        told = above(self.top1, self.chance_top1, units)
+        return all_of(told, above(self.independence, 0, units))
 
 
 def specific(layer: str, filters: list[int], distances: Tensor, seed: int) -> Specific:

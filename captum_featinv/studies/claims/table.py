@@ -1,13 +1,16 @@
 """The claims as text: tables for a terminal, and a verdict a claim."""
 
+from collections import Counter
 from collections.abc import Sequence
 from textwrap import fill
-from typing import Protocol
+from typing import Protocol, get_args
 
 from captum_featinv.metrics.interval import Estimate
+from captum_featinv.metrics.table import as_table
+from captum_featinv.metrics.verdict import FEWEST, Verdict
 from captum_featinv.studies.claims.findings import Claims
 
-_Cell = str | Estimate | bool
+_Cell = str | Estimate
 
 _WIDTH = 100
 
@@ -16,8 +19,9 @@ _RANDOM = (
     "to be compared with those of trained weights."
 )
 _INTERVALS = (
-    "In brackets: 95% bootstrap intervals, over photos for claim 3, over filters elsewhere. A claim "
-    "holds where whole intervals say so."
+    "In brackets: 95% bootstrap intervals, over photos for claim 3, over filters elsewhere. Yes and no "
+    "where whole intervals say so; undecided where they are too wide for that, or come from fewer than "
+    f"{FEWEST} photos or filters."
 )
 _SPECIFIC = (
     "Is a picture nearest to its filter's picture from another photo, of all filters' (top-1, "
@@ -29,19 +33,19 @@ _INTRICATE = (
     "the paper's claim is that all but two rise."
 )
 _STYLE = (
-    "It holds where energies, how much of each texture is there, are most of the squared Gram distance "
+    "Yes where energies, how much of each texture is there, are most of the squared Gram distance "
     "between photos, and where a photo comes nearer to another one (fall > 0) with the other's "
     "energies than with random ones."
 )
 _SANITY = (
-    "The picture should not be told from other filters' pictures (top-1 at chance), and should change "
-    "more than by another photo (change > 0)."
+    "The picture should not be told from other filters' pictures (top-1 at chance, its interval "
+    "below a half), and should change more than by another photo (change > 0)."
 )
 
 
 class _Finding(Protocol):
     @property
-    def holds(self) -> bool: ...
+    def verdict(self) -> Verdict: ...
 
 
 def as_text(claims: Claims) -> str:
@@ -64,7 +68,7 @@ def _heading(claims: Claims) -> str:
 
 
 def _specific(claims: Claims) -> str:
-    head = ["layer", "top-1", "chance", "reciprocal rank", "chance", "independence", "holds"]
+    head = ["layer", "top-1", "chance", "reciprocal rank", "chance", "independence", "so?"]
     rows: list[list[_Cell]] = [
         [
             s.layer,
@@ -73,7 +77,7 @@ def _specific(claims: Claims) -> str:
             s.reciprocal_rank,
             f"{s.chance_reciprocal_rank:.2f}",
             s.independence,
-            s.holds,
+            s.verdict,
         ]
         for s in claims.specific
     ]
@@ -81,13 +85,13 @@ def _specific(claims: Claims) -> str:
 
 
 def _intricate(claims: Claims) -> str:
-    head = ["measure", *(layer.layer for layer in claims.specific), "rho", "rises"]
+    head = ["measure", *(layer.layer for layer in claims.specific), "rho", "rises?"]
     rows: list[list[_Cell]] = [
         [
             trend.measure,
             *(f"{mean.value:.2f}" for mean in trend.means),
             trend.rho,
-            trend.holds if trend.claimed else "(not claimed)",
+            trend.verdict if trend.claimed else "(not claimed)",
         ]
         for trend in claims.trends
     ]
@@ -96,8 +100,8 @@ def _intricate(claims: Claims) -> str:
 
 
 def _style(claims: Claims) -> str:
-    head = ["layer", "due to energies", "holds"]
-    rows: list[list[_Cell]] = [[s.layer, s.explained, s.holds] for s in claims.style]
+    head = ["layer", "due to energies", "so?"]
+    rows: list[list[_Cell]] = [[s.layer, s.explained, s.verdict] for s in claims.style]
     title = "Claim 3: style combines textures, which is why a Gram matrix represents it"
     tables = [_titled(title, _STYLE, head, rows)]
     for what, falls in (
@@ -109,27 +113,27 @@ def _style(claims: Claims) -> str:
             [layer.layer, fall.style, fall.random, fall.own, fall.advantage]
             for layer, fall in zip(claims.style, falls, strict=True)
         ]
-        tables.append(_aligned(head, rows))
+        tables.append(as_table(head, rows, words=1))
     return "\n\n".join(tables)
 
 
 def _sanity(claims: Claims) -> str:
-    head = ["layer", "top-1", "chance", "change", "passed"]
+    head = ["layer", "top-1", "chance", "change", "passed?"]
     rows: list[list[_Cell]] = [
-        [r.layer, r.top1, f"{r.chance_top1:.2f}", r.change, r.holds] for r in claims.randomised
+        [r.layer, r.top1, f"{r.chance_top1:.2f}", r.change, r.verdict] for r in claims.randomised
     ]
     title = "Sanity check: with weights drawn anew the picture of a filter changes"
     return _titled(title, _SANITY, head, rows)
 
 
 def _verdicts(claims: Claims) -> list[str]:
-    """One line a claim: at how many layers, or in how many measures, it holds."""
+    """One line a claim: at how many layers, or in how many measures, it is so and not so."""
     claimed = [trend for trend in claims.trends if trend.claimed]
     return [
-        f"Claim 1, specific textures: holds at {_held(claims.specific)} layers",
-        f"Claim 2, more intricate with depth: holds for {_held(claimed)} measures",
-        f"Claim 3, style as energies: holds at {_held(claims.style)} layers",
-        f"Sanity check, other weights: passed at {_held(claims.randomised)} layers",
+        f"Claim 1, specific textures: {_counted(claims.specific)} layers",
+        f"Claim 2, more intricate with depth: {_counted(claimed)} measures",
+        f"Claim 3, style as energies: {_counted(claims.style)} layers",
+        f"Sanity check, other weights: {_counted(claims.randomised)} layers",
         *_note(claims),
     ]
 
@@ -138,28 +142,11 @@ def _note(claims: Claims) -> list[str]:
     return [fill(_RANDOM, _WIDTH)] if claims.random_weights else []
 
 
-def _held(findings: Sequence[_Finding]) -> str:
-    return f"{sum(finding.holds for finding in findings)} of {len(findings)}"
+def _counted(findings: Sequence[_Finding]) -> str:
+    found = Counter(finding.verdict for finding in findings)
+    counts = ", ".join(f"{verdict} {found[verdict]}" for verdict in get_args(Verdict))
+    return f"{counts} of {len(findings)}"
 
 
 def _titled(title: str, question: str, head: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> str:
-    return "\n".join([title, fill(question, _WIDTH), _aligned(head, rows)])
-
-
-def _aligned(head: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> str:
-    """Columns, the first to the left and the others to the right."""
-    lines = [list(head), *([_word(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        )
-        for line in lines
-    )
-
-
-def _word(cell: _Cell) -> str:
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    return str(cell)
+    return "\n".join([title, fill(question, _WIDTH), as_table(head, rows, words=1)])
