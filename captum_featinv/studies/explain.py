@@ -14,11 +14,12 @@ from captum_featinv.errors import ArgumentError, ForwardError
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.ablation import ablation
+from captum_featinv.network.depth import layer_that_shows_where
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import read_code
 from captum_featinv.network.untouched import untouched
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.studies.classifier import category_of, class_scores, default_layer
+from captum_featinv.studies.classifier import category_of, class_scores
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explanation import Explanation
 from captum_featinv.studies.quiet import scratch_copy, without_captums_warnings
@@ -45,7 +46,7 @@ def explain(
     Args:
         loaded: a classifier.
         photo: displayable, (1, C, H, W), of a size that the model takes.
-        layer: a module or its name; `default_layer` if None.
+        layer: a module or its name; `layer_that_shows_where` if None.
         target: the class; the predicted one if None.
         method: the name of one of Captum's layer attributions.
         count: how many filters.
@@ -66,7 +67,7 @@ def explain(
     target = int(scores.argmax()) if target is None else target
     if not 0 <= target < len(scores):
         raise ArgumentError(f"the model has classes 0 to {len(scores) - 1}, not {target}")
-    chosen = default_layer(model, inputs) if layer is None else layer
+    chosen = layer_that_shows_where(model, inputs) if layer is None else layer
     name, module = find_layer(model, chosen)
     attribution = layer_attribution(model, module, inputs, target, method)[0]
     by_filter = attribution.flatten(1).sum(1)
@@ -126,7 +127,7 @@ def layer_attribution(
     explained = inputs.detach().clone().requires_grad_()
     with untouched(copied, inputs.device, 0), without_captums_warnings():
         try:
-            found = make(copied, copied.get_submodule(name)).attribute(
+            found = make(copied, find_layer(copied, name)[1]).attribute(
                 explained, target=target, **options
             )
         except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
