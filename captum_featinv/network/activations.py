@@ -209,7 +209,7 @@ class Activations:
             code = self._code(name, output)
             clone = name in self._overwritten and not done
             self._outputs.keep(name, place, code.clone() if clone else code)
-            if done:
+            if done and self._outputs.first_stop(place):
                 raise (ReplicaStopped if replica else Stopped)(name)
 
     def _code(self, name: str, output: Any) -> Tensor:

@@ -17,9 +17,9 @@ def require_python(layers: Mapping[str, nn.Module]) -> None:
     """
     for name in layers.keys() - in_python(layers).keys():
         raise LayerError(
-            f"layer {name!r} is TorchScript ({type(layers[name]).__name__}), which runs without Python, "
-            "so nobody can look inside; use the Python model that it was made from, or a layer of "
-            "Python's behind it"
+            f"layer {name!r} is TorchScript ({type(layers[name]).__name__}), which runs without "
+            "Python, so nobody can look inside; use the Python model that it was made from, or a layer "
+            "of Python's behind it"
         )
 
 

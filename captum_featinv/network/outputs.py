@@ -25,6 +25,7 @@ class Outputs:
         self._kept: dict[str, dict[Place, list[Tensor]]] = {name: {} for name in names}
         self._batch = batch
         self._calls: Counter[tuple[str, Place]] = Counter()
+        self._stopped: set[Place] = set()
         self._given: list[tuple[str, Tensor, float]] = []
 
     def count(self, name: str, place: Place) -> int:
@@ -35,6 +36,12 @@ class Outputs:
     def reached(self, calls: Counter[str], place: Place) -> bool:
         """Whether every layer was called so often."""
         return all(self._calls[name, place] >= n for name, n in calls.items())
+
+    def first_stop(self, place: Place) -> bool:
+        """Whether the forward is stopped here for the first time: a model that went on caught it."""
+        first = place not in self._stopped
+        self._stopped.add(place)
+        return first
 
     def keep(self, name: str, place: Place, code: Tensor) -> None:
         """Keep an output in place of the one before, or after it where both are parts of a batch."""

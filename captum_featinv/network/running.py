@@ -1,5 +1,7 @@
 """Which modules really run: those that a forward calls are told to whoever listens in this thread."""
 
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import local
@@ -39,10 +41,24 @@ def announced() -> Iterator[None]:
     _HERE.announcing += 1
     handle = register_module_forward_pre_hook(_announce)
     try:
-        yield
+        with _no_word_of_global_hooks():
+            yield
     finally:
         handle.remove()
         _HERE.announcing -= 1
+
+
+@contextmanager
+def _no_word_of_global_hooks() -> Iterator[None]:
+    """A compiled module warns that such a hook hears of it twice, which does no harm here."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=r"Using `torch\.compile\(module\)` when there are"
+        )
+        yield
 
 
 def _announce(module: nn.Module, _inputs: Any) -> None:
