@@ -1,5 +1,6 @@
 """When a forward stops early, when it must not, and what a stop leaves behind."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 from torchvision.models import densenet121
 
@@ -413,3 +415,28 @@ def test_gradients_reach_an_input_that_the_model_overwrites() -> None:
             activations.run(image, gain)
             (found,) = torch.autograd.grad(activations("net").sum(), image)
             assert_close(found, expected)
+
+
+class Counted(TorchDispatchMode):
+    """Counts what torch is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+        self.names[str(function)] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_run_that_is_stopped_asks_for_one_clone_an_input_and_the_layers_alone() -> None:
+    model = Overwrites().eval()
+    image, gain = torch.rand(2, 3, 5, 5, requires_grad=True), torch.tensor(0.5)
+    with Activations(model, {"net": model.net[0]}) as activations:
+        for _ in range(3):
+            activations.run(image, gain)
+        with Counted() as counted:
+            activations.run(image, gain)
+            activations("net")
+    names = {name.split(".")[1]: number for name, number in counted.names.items()}
+    assert names == {"clone": 2, "sub_": 1, "mul_": 1, "mul": 1, "convolution": 1}
