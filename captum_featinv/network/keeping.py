@@ -16,7 +16,7 @@ class Keeper:
     """Remembers modules, and puts back their buffers, other tensors, parts and modes.
 
     A forward in eval mode may change them too: counters, moving averages, dropout that is switched
-    on. What a model merely keeps for later, such as a table made in its first forward, stays. The
+    on. What a model makes and keeps for later, such as a table for the images' size, stays. The
     parameters' values are not copied, being too large; that they changed is warned of.
     """
 
@@ -89,15 +89,25 @@ def _refuse_inference(module: nn.Module) -> None:
 def _to_undo(kept: _Kept) -> list[Change]:
     """A module whose parts were exchanged gets all its attributes back, others modes and tensors."""
     changes = kept.structure.changes()
-    exchanged = any(change.attribute in _PARTS for change in changes)
-    return [change for change in changes if exchanged or _is_state(change, kept)]
+    exchanged = any(_is_exchange(change, kept.structure) for change in changes)
+    return [change for change in changes if exchanged or _is_state(change, kept.structure)]
 
 
-def _is_state(change: Change, kept: _Kept) -> bool:
-    if change.attribute in ("training", "_buffers"):
+def _is_exchange(change: Change, structure: Structure) -> bool:
+    return change.attribute in _PARTS and structure.before_and_now(change)[0] is not None
+
+
+def _is_state(change: Change, structure: Structure) -> bool:
+    """Whether it is a mode, or a tensor in place of another that was like it."""
+    if change.attribute == "training":
         return True
-    tensor = vars(kept.module).get(change.attribute)
-    return isinstance(tensor, Tensor) and kept.structure.held_tensor(change)
+    before, now = structure.before_and_now(change)
+    tensors = isinstance(before, Tensor) and isinstance(now, Tensor)
+    return tensors and _form(before) == _form(now)
+
+
+def _form(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.dtype, tensor.device
 
 
 def _same(tensor: Tensor, value: Tensor) -> bool:

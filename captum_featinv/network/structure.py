@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 _ABSENT = object()
 
@@ -41,9 +41,14 @@ class Structure:
                     found |= {Change(number, name, key) for key in _differing(before, now)}
         return found
 
-    def held_tensor(self, change: Change) -> bool:
-        """Whether a tensor was there before."""
-        return isinstance(self._modules[change.module][2].get(change.attribute), Tensor)
+    def before_and_now(self, change: Change) -> tuple[Any, Any]:
+        """What was there, and what is there; None for nothing."""
+        module, _, before, entries = self._modules[change.module]
+        now = vars(module)
+        if change.key is not _ABSENT:
+            before, now = entries[change.attribute], now[change.attribute]
+            return before.get(change.key), now.get(change.key)
+        return before.get(change.attribute), now.get(change.attribute)
 
     def undo(self, changes: Iterable[Change]) -> None:
         """Put back what changed, in its place among its neighbours.

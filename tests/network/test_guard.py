@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.testing import assert_close
 
 from captum_featinv import FeatureMapInversion, style
@@ -120,23 +121,77 @@ def test_what_a_forward_changes_in_eval_mode_comes_back(change: str, photos: Ten
     assert not any(module.training for module in model.modules())
 
 
-def test_what_a_model_keeps_for_later_stays() -> None:
-    """A table that is made once and a flag that says so must not come apart."""
+class Lazy(nn.Module):
+    """Makes a table when it is first needed, or needed for another size, and remembers that."""
 
-    class Lazy(nn.Module):
-        made, table = False, None
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.size = kind, torch.Size()
+        if kind == "buffer":
+            self.register_buffer("table", None)
+        elif kind == "attribute":
+            self.table = None
 
-        def forward(self, image: Tensor) -> Tensor:
-            if not self.made:
-                self.table, self.made = torch.ones(()), True
-            return image * self.table
+    def forward(self, image: Tensor) -> Tensor:
+        if self.size != image.shape[2:]:
+            self.size, table = image.shape[2:], torch.ones(image.shape[2:])
+            if self.kind == "new buffer":
+                self.register_buffer("table", table)
+            else:
+                self.table = nn.ParameterList([table])[0] if self.kind == "part" else table
+        return image * self.table
 
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), Lazy()).eval()
+
+@pytest.mark.filterwarnings("ignore:filter")
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("kind", ["attribute", "buffer", "new buffer", "part"])
+def test_what_a_model_keeps_for_later_stays(kind: str, used: bool) -> None:
+    """A table and what says that it is there must not come apart."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), Lazy(kind)).eval()
+    if used:
+        model(torch.rand(1, 3, 9, 9))
     photo = torch.rand(1, 3, 6, 6)
     FeatureMapInversion(model, "0").attribute(photo, 0, n_steps=1)
     assert model(photo).shape == (1, 4, 4, 4)
 
 
+@pytest.mark.filterwarnings("ignore:filter")
+def test_a_part_that_a_model_makes_in_its_first_forward_stays() -> None:
+    """Made again it would have other weights than those that the picture was made for."""
+
+    class Grows(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            if not hasattr(self, "conv"):
+                self.conv = nn.Conv2d(image.shape[1], 4, 3)
+            return self.conv(image)
+
+    model = nn.Sequential(Grows(), nn.ReLU()).eval()
+    FeatureMapInversion(model, "1").attribute(torch.rand(1, 3, 6, 6), 0, n_steps=1)
+    assert list(model[0]._modules) == ["conv"]
+
+
+@pytest.mark.filterwarnings("ignore:filter")
+def test_a_part_that_a_forward_exchanges_for_good_comes_back_with_all_that_goes_with_it() -> None:
+    class Fuses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.scale, self.fused = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), False
+
+        def forward(self, image: Tensor) -> Tensor:
+            if not self.fused:
+                self.conv, self.fused = fuse_conv_bn_eval(self.conv, self.scale), True
+                del self.scale
+            return self.conv(image)
+
+    model = nn.Sequential(Fuses(), nn.ReLU()).eval()
+    parts = dict(model[0]._modules)
+    FeatureMapInversion(model, "1").attribute(torch.rand(1, 3, 6, 6), 0, n_steps=1)
+    assert model[0]._modules == parts
+    assert list(model[0]._modules) == ["conv", "scale"]
+    assert not model[0].fused
+
+
+@pytest.mark.filterwarnings("ignore:filter")
 def test_parameters_that_a_forward_changes_are_warned_of() -> None:
     class Learns(nn.Conv2d):
         def forward(self, image: Tensor) -> Tensor:
