@@ -276,11 +276,13 @@ def test_an_error_of_the_model_that_is_not_about_its_inputs_stays_as_it_is(
 
 @pytest.mark.parametrize("device_ids", [[0, 1], [1, 0], [1, 2, 0]])
 def test_joins_the_outputs_of_replicas_in_the_order_of_their_devices(device_ids: list[int]) -> None:
-    outputs = Outputs(["relu"], 3)
+    outputs = Outputs(["relu"], 2)
     outputs.keep("relu", torch.device("cuda", 1), torch.ones(2, 3))
     outputs.keep("relu", torch.device("cuda", 0), torch.zeros(1, 3))
     joined = outputs.output("relu", device_ids)
     rows = [number for number in device_ids for _ in range(number + 1) if number < 2]
     assert joined.tolist() == [[row] * 3 for row in rows]
+    outputs.keep("relu", torch.device("cuda", 0), torch.full((1, 3), 5.0))  # its last call, alone
+    assert outputs.output("relu", [1, 0]).tolist() == [[1.0] * 3] * 2 + [[5.0] * 3]
     with pytest.raises(LayerError, match="2 devices; pass `device_ids`"):
         outputs.output("relu", None)

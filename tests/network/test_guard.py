@@ -220,6 +220,7 @@ def test_the_callers_autocast_is_as_it_was_afterwards() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         with untouched(layer, _CPU, 0):
             assert not torch.is_autocast_enabled("cpu")
+            assert not torch.is_autocast_cache_enabled()
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 layer(image)
         assert torch.is_autocast_enabled("cpu")

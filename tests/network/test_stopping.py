@@ -292,6 +292,25 @@ def test_a_pass_of_ones_own_between_runs_is_not_kept() -> None:
             assert_close(activations("conv"), model.conv(image))
 
 
+def test_a_run_inside_a_run_keeps_its_outputs_to_itself() -> None:
+    model, image = Body().eval(), torch.rand(1, 3, 5, 5)
+    layers = {"relu": model.relu}
+    inner = Activations(model, layers)
+
+    def hook(*_: Any) -> None:
+        if not nested:
+            nested.append(1)
+            inner.run(image + 1)
+
+    model.last.register_forward_hook(hook)
+    with inner, Activations(model, layers) as outer:
+        for _ in range(2):
+            nested: list[int] = []
+            outer.run(image)
+            assert_close(outer("relu"), model.relu(model.conv(image)))
+            assert_close(inner("relu"), model.relu(model.conv(image + 1)))
+
+
 def test_attribute_inside_a_forward_hook_of_the_same_model(photos: Tensor) -> None:
     model, inner = Body().eval(), []
     expected = FeatureMapInversion(model, "relu").attribute(photos, 0, n_steps=2)
