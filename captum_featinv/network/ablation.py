@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import ArgumentError, FilterError
+from captum_featinv.network.hooking.hooks import at_every_forward, observe
+from captum_featinv.network.inputs import clones
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.untouched import untouched
 
@@ -62,16 +64,14 @@ def ablated(
     """
     name, module = find_layer(model, layer)
     silencer = _Silencer(filters)
-    start = model.register_forward_pre_hook(silencer.restart)
-    end = module.register_forward_hook(silencer.hook)
-    try:
+    with (
+        at_every_forward(model, silencer.restart),
+        observe(model, {name: module}, silencer.spoken),
+    ):
         with torch.no_grad():
-            model(inputs)
+            model(clones(inputs))
         silencer.arm(inputs, name)
         yield
-    finally:
-        start.remove()
-        end.remove()
 
 
 def ablation(
@@ -120,7 +120,7 @@ def ablation(
 
 
 def _score(model: nn.Module, inputs: Tensor, target: int) -> float:
-    return float(model(inputs)[:, target].mean())
+    return float(model(clones(inputs))[:, target].mean())
 
 
 class _Silencer:
@@ -133,10 +133,12 @@ class _Silencer:
         self._channel_dim = 1
         self._output: Any = None
 
-    def restart(self, *_: Any) -> None:
+    def restart(self) -> None:
+        """The model is about to run."""
         self._calls = 0
 
-    def hook(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+    def spoken(self, _name: str, output: Any) -> Any:
+        """What takes the place of an output; None to leave it."""
         self._calls += 1
         if self._last is None:
             self._output = output

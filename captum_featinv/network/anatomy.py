@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import LayerError
 from captum_featinv.network.activations import Activations
+from captum_featinv.network.hooking.hooks import observe
+from captum_featinv.network.hooking.opaque import in_python
+from captum_featinv.network.inputs import clones
 from captum_featinv.network.layers import list_layers
 
 # The probe's lines span this many pixels; no torchvision CNN has a larger stride.
@@ -57,7 +60,7 @@ def anatomy(
     size = (height, width) if frames is None else (frames, height, width)
     image = torch.zeros(1, channels, *size).to(weight)
     names = running_layers(model, image)
-    layers = list_layers(model)
+    layers = in_python(list_layers(model))
     probes = {name: _Probe() for name in names}
     with torch.no_grad(), Activations(model, {name: layers[name] for name in names}) as activations:
         for line in range(height // 2, height // 2 + _SPAN + 1):
@@ -73,22 +76,14 @@ def anatomy(
 def running_layers(model: nn.Module, image: Tensor) -> list[str]:
     """The names of the layers that run and put out one tensor."""
     seen: set[str] = set()
-    layers = list_layers(model)
+    layers = in_python(list_layers(model))
 
-    def hook(name: str):  # type: ignore[no-untyped-def]
-        def note(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                seen.add(name)
+    def note(name: str, output: object) -> None:
+        if isinstance(output, Tensor):
+            seen.add(name)
 
-        return note
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
-    try:
-        with torch.no_grad():
-            model(image)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), observe(model, layers, note):
+        model(clones(image))
     if not seen:
         raise LayerError(f"no layer of this {type(model).__name__} puts out a tensor")
     return [name for name in layers if name in seen]

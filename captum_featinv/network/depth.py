@@ -1,21 +1,30 @@
 """Choose layers by depth: one for each scale of a network's maps, whatever the network is.
 
-In a VGG these are Xia et al.'s: style at relu1_1, relu2_1, relu3_1 and relu4_1, content at relu2_2.
+In a VGG those for style are Xia et al.'s: style at relu1_1, relu2_1, relu3_1 and relu4_1, content at
+relu2_2.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from captum_featinv.codes import channel_dim_of
-from captum_featinv.errors import LayerError
+from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.network.hooking.hooks import observe
+from captum_featinv.network.hooking.opaque import in_python
+from captum_featinv.network.inputs import clones
 from captum_featinv.network.layers import list_layers
 
 _STYLE_SCALES = 4
 _CONTENT_SCALE = 2  # the second largest maps: stride 2 in a VGG
+
+# On coarser maps than this a filter cannot be seen to fire anywhere in particular.
+_SMALLEST_MAP = 8
 
 # What puts out activations. At a scale that has none of these, whatever puts out nothing negative does,
 # such as a block that calls its ReLU as a function.
@@ -28,7 +37,7 @@ _PASSING = ("Pool", "Dropout", "Identity", "Flatten", "Pad", "Upsample", "Norm",
 
 
 @dataclass(frozen=True)
-class Scales:
+class StyleLayers:
     """The layers to compare styles and contents at, by dotted name, and whether to smooth their codes.
 
     `residual` says whether shortcuts are added to what the deepest of them puts out: there Gram
@@ -40,7 +49,7 @@ class Scales:
     residual: bool
 
 
-def scales_of(model: nn.Module, inputs: Tensor) -> Scales:
+def layers_for_style(model: nn.Module, inputs: Tensor) -> StyleLayers:
     """The first activations at each of a network's four largest scales, and the last of the second.
 
     Args:
@@ -50,9 +59,9 @@ def scales_of(model: nn.Module, inputs: Tensor) -> Scales:
     Raises:
         LayerError: no layer puts out maps, as in a transformer of tokens.
     """
-    seen = _activations_of(model, inputs[:1])
-    grids = sorted({one.grid for one in seen}, key=lambda grid: -grid[0] * grid[1])
-    scales = [_best(one for one in seen if one.grid == grid) for grid in grids[:_STYLE_SCALES]]
+    seen = [said for said in _said_by(model, inputs[:1]) if said.shows_activations]
+    grids = sorted({said.grid for said in seen}, key=lambda grid: -prod(grid))
+    scales = [_best(said for said in seen if said.grid == grid) for grid in grids[:_STYLE_SCALES]]
     if not scales:
         raise LayerError(
             f"no layer of this {type(model).__name__} puts out maps of activations; name some with "
@@ -60,68 +69,124 @@ def scales_of(model: nn.Module, inputs: Tensor) -> Scales:
         )
     content = scales[min(_CONTENT_SCALE, len(scales)) - 1][-1]
     first = [scale[0] for scale in scales]
-    return Scales([one.name for one in first], content.name, first[-1].residual)
+    return StyleLayers(
+        [said.name for said in first], content.name, _adds_shortcuts(first[-1].origin)
+    )
+
+
+def layers_of_stages(model: nn.Module, inputs: Tensor, title: str = "this model") -> list[str]:
+    """The last activation function at each size of the maps, large maps first.
+
+    Args:
+        model: in eval mode.
+        inputs: images as the model takes them; one of them is run.
+        title: what the model is called if it has to be complained of.
+
+    Raises:
+        LayerError: there are fewer than two such layers.
+    """
+    order = list(list_layers(model))
+    last: dict[int, str] = {}
+    for said in sorted(_said_by(model, inputs[:1]), key=lambda said: order.index(said.name)):
+        if said.is_activation and prod(said.grid) > 1:
+            last[prod(said.grid)] = said.name
+    if len(last) < 2:
+        raise LayerError(
+            f"{title} has no activation functions at two sizes of maps or more; name the layers"
+        )
+    return [last[places] for places in sorted(last, reverse=True)]
+
+
+def layer_that_shows_where(model: nn.Module, inputs: Tensor) -> str:
+    """The last block or ReLU whose maps still show where: at least 8 places high and wide.
+
+    Blocks are modules with modules in them and no parameters of their own. ReLUs that run several
+    times are left out, because their last call is hardly what their name says.
+
+    Args:
+        model: a CNN.
+        inputs: images as it takes them, (N, C, H, W); one of them is run.
+
+    Raises:
+        ArgumentError: no layer has such maps.
+    """
+    fine = [
+        said
+        for said in _said_by(model, inputs[:1])
+        if said.is_block_or_relu and said.calls == 1 and len(said.grid) == 2
+    ]
+    large = [said.name for said in fine if min(said.grid) >= _SMALLEST_MAP]
+    if not large:
+        raise ArgumentError(
+            f"no block or ReLU has maps of {_SMALLEST_MAP} x {_SMALLEST_MAP} places or more; name a "
+            "layer, or enlarge the photo"
+        )
+    return large[-1]
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A layer that put out maps of activations: their size, and whether shortcuts led there."""
+class _Said:
+    """What a layer put out in its last call: the size of its maps, and where they came from."""
 
     name: str
-    grid: tuple[int, int]
-    by_type: bool
-    residual: bool
+    layer: nn.Module
+    grid: tuple[int, ...]
+    """empty where it put out no maps"""
+    negative: bool
+    calls: int
+    origin: Any
+    """the node of the graph that made it"""
+
+    @property
+    def is_activation(self) -> bool:
+        return isinstance(self.layer, _ACTIVATIONS)
+
+    @property
+    def shows_activations(self) -> bool:
+        passes = any(word in type(self.layer).__name__ for word in _PASSING)
+        large = len(self.grid) == 2 and min(self.grid) > 1
+        return large and not passes and (self.is_activation or not self.negative)
+
+    @property
+    def is_block_or_relu(self) -> bool:
+        block = bool(self.layer._modules) and not self.layer._parameters
+        return block or isinstance(self.layer, nn.ReLU | nn.ReLU6)
 
 
-def _best(layers: Iterable[_Seen]) -> list[_Seen]:
+def _said_by(model: nn.Module, image: Tensor) -> list[_Said]:
+    """In the order in which they spoke; a module that is used again counts once, at its last call."""
+    layers = in_python(list_layers(model))
+    calls: Counter[str] = Counter()
+    said: dict[str, _Said] = {}
+
+    def note(name: str, output: Any) -> None:
+        calls[name] += 1
+        said.pop(name, None)
+        if isinstance(output, Tensor) and output.is_floating_point():
+            code = output.detach()
+            grid, negative = _grid_of(code, image, name), not bool((code >= 0).all())
+            said[name] = _Said(name, layers[name], grid, negative, calls[name], output.grad_fn)
+
+    with torch.enable_grad(), observe(model, layers, note):
+        model(clones(image.detach().requires_grad_()))
+    return list(said.values())
+
+
+def _grid_of(code: Tensor, image: Tensor, name: str) -> tuple[int, ...]:
+    if code.dim() != image.dim():
+        return ()
+    return tuple(code.movedim(channel_dim_of(code, image, name), 1).shape[2:])
+
+
+def _best(layers: Iterable[_Said]) -> list[_Said]:
     """Those that are activations by type, or if there are none, all."""
     seen = list(layers)
-    return [one for one in seen if one.by_type] or seen
+    return [said for said in seen if said.is_activation] or seen
 
 
-def _activations_of(model: nn.Module, image: Tensor) -> list[_Seen]:
-    """In the order in which they spoke; a module that is used again counts once, at its last call."""
-    seen: dict[str, _Seen] = {}
-
-    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def note(module: nn.Module, _inputs: Any, output: Any) -> None:
-            grid = _grid_of(module, output, image, name)
-            seen.pop(name, None)
-            if grid is not None:
-                by_type = isinstance(module, _ACTIVATIONS)
-                seen[name] = _Seen(name, grid, by_type, _adds_shortcuts(output))
-
-        return note
-
-    layers = {name: layer for name, layer in list_layers(model).items() if not _passes(layer)}
-    handles = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
-    try:
-        with torch.enable_grad():
-            model(image.detach().requires_grad_())
-    finally:
-        for handle in handles:
-            handle.remove()
-    return list(seen.values())
-
-
-def _passes(layer: nn.Module) -> bool:
-    return any(word in type(layer).__name__ for word in _PASSING)
-
-
-def _grid_of(layer: nn.Module, output: Any, image: Tensor, name: str) -> tuple[int, int] | None:
-    """Height and width of a layer's maps, if it puts out maps of activations."""
-    if not isinstance(output, Tensor) or output.dim() != 4:
-        return None
-    code = output.detach().movedim(channel_dim_of(output, image, name), 1)
-    height, width = code.shape[2:]
-    if min(height, width) < 2 or not (isinstance(layer, _ACTIVATIONS) or bool((code >= 0).all())):
-        return None
-    return height, width
-
-
-def _adds_shortcuts(output: Tensor) -> bool:
+def _adds_shortcuts(origin: Any) -> bool:
     """Whether two results of layers were added on the way to an output."""
-    nodes, known = [output.grad_fn], set()
+    nodes, known = [origin], set()
     while nodes:
         node = nodes.pop()
         if node is None or node in known:

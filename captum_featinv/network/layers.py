@@ -7,6 +7,8 @@ from typing import Any
 from torch import nn
 
 from captum_featinv.errors import ArgumentTypeError, LayerError
+from captum_featinv.network.hooking.compiled import plain_name, unwrapped
+from captum_featinv.network.hooking.opaque import lost_layers
 
 Layer = nn.Module | str
 
@@ -14,12 +16,16 @@ Layer = nn.Module | str
 def list_layers(model: nn.Module) -> dict[str, nn.Module]:
     """All layers of a model under their dotted names, in order of registration, without the root.
 
+    What `torch.compile` wrapped is listed as if it had not.
+
     Example:
         >>> from torch import nn
         >>> list(list_layers(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())))
         ['0', '1']
     """
-    return {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+    named = unwrapped(model).named_modules(remove_duplicate=False)
+    plain = ((plain_name(name), unwrapped(module)) for name, module in named)
+    return {name: module for name, module in plain if name}
 
 
 def find_layer(model: Callable[..., Any], layer: Layer) -> tuple[str, nn.Module]:
@@ -34,18 +40,21 @@ def find_layer(model: Callable[..., Any], layer: Layer) -> tuple[str, nn.Module]
         ArgumentTypeError: `layer` is neither a module nor a string.
     """
     if isinstance(layer, nn.Module):
-        return _name_of(model, layer), layer
+        module: nn.Module = unwrapped(layer)
+        return _name_of(model, module), module
     if not isinstance(layer, str):
         raise ArgumentTypeError(
             f"`layer` must be a torch.nn.Module or the name of one but found: {type(layer)}"
         )
+    model = unwrapped(model)
     if not isinstance(model, nn.Module):
         raise LayerError(
             f"layer {layer!r} is given by name, but the forward function is a {type(model).__name__} "
             "without named layers; pass the layer's module instead"
         )
     layers = list_layers(model)
-    name = layer if layer in layers else _dotted(layer, list(layers), type(model).__name__)
+    plain = plain_name(layer)
+    name = plain if plain in layers else _dotted(plain, list(layers), model)
     return name, layers[name]
 
 
@@ -54,17 +63,21 @@ def _name_of(model: Callable[..., Any], layer: nn.Module) -> str:
     return next((name for name, module in named if module is layer), type(layer).__name__)
 
 
-def _dotted(underscored: str, names: list[str], model: str) -> str:
+def _dotted(underscored: str, names: list[str], model: nn.Module) -> str:
+    kind = type(model).__name__
+    underscored = underscored.replace("_orig_mod_", "")
     candidates = [name for name in names if name.replace(".", "_") == underscored]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
         raise LayerError(
-            f"layer name {underscored!r} is ambiguous in this {model}: "
+            f"layer name {underscored!r} is ambiguous in this {kind}: "
             f"it may be {' or '.join(candidates)}; pass one of these dotted names"
         )
     close = get_close_matches(underscored.replace("_", "."), names, n=3, cutoff=0.4)
-    hint = f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(names[:8])}, ..."
+    known = f"it has {', '.join(names[:8])}, ..." if names else "it has none."
+    hint = f"did you mean {', '.join(close)}?" if close else known
     raise LayerError(
-        f"no layer {underscored!r} in this {model}; {hint} list_layers(model) gives all names"
+        f"no layer {underscored!r} in this {kind}; {hint} list_layers(model) gives all names"
+        f"{lost_layers(model)}"
     )

@@ -13,7 +13,8 @@ from captum_featinv.errors import FilterError, LayerError, warn
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.inversion.report import FilterRecord, Report
-from captum_featinv.network.reading import read_code
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.layers import find_layer
 from captum_featinv.network.untouched import untouched
 from captum_featinv.optimization.recipe import Recipe
 
@@ -41,7 +42,7 @@ class Question:
     @property
     def module(self) -> nn.Module:
         """The layer itself."""
-        return self.model.get_submodule(self.layer)
+        return find_layer(self.model, self.layer)[1]
 
     @property
     def inputs(self) -> Tensor:
@@ -119,22 +120,15 @@ def require_filters(
     model: nn.Module, module: nn.Module, inputs: Tensor, filters: Sequence[int], name: str
 ) -> None:
     """Raise unless a layer has these filters, in dimension 1."""
-    code = read_code(model, module, inputs)
-    wrong = [k for k in filters if not 0 <= k < code.shape[1]]
+    with torch.no_grad(), Activations(model, {name: module}) as activations:
+        activations.run(inputs)
+        code = activations(name)
+    channel_dim = channel_dim_of(code, inputs, name)
+    channels = code.shape[channel_dim]
+    wrong = [k for k in filters if not 0 <= k < channels]
     if wrong:
-        raise FilterError(f"layer {name!r} has filters 0 to {code.shape[1] - 1}, not {wrong}")
-    shapes: list[int] = []
-
-    def note(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        shapes.append(channel_dim_of(output, inputs, name))
-
-    handle = module.register_forward_hook(note)
-    try:
-        with torch.no_grad():
-            model(inputs)
-    finally:
-        handle.remove()
-    if shapes[-1] != 1:
+        raise FilterError(f"layer {name!r} has filters 0 to {channels - 1}, not {wrong}")
+    if channel_dim != 1:
         raise LayerError(f"layer {name!r} keeps its channels last; choose the block around it")
 
 

@@ -11,10 +11,11 @@ from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.ablation import Ablation, ablation
+from captum_featinv.network.depth import layer_that_shows_where
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import read_code
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.studies.classifier import category_of, class_scores, default_layer
+from captum_featinv.studies.classifier import category_of, class_scores
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explanation import UNTRAINED, Explanation
 from captum_featinv.studies.layer_attribution import layer_attribution
@@ -42,7 +43,7 @@ def explain(
     Args:
         loaded: a classifier.
         photo: displayable, (1, C, H, W), of a size that the model takes.
-        layer: a module or its name; `default_layer` if None.
+        layer: a module or its name; `layer_that_shows_where` if None.
         target: the class; the predicted one if None.
         method: the name of one of Captum's layer attributions.
         count: how many filters.
@@ -110,7 +111,7 @@ def _asked(loaded: LoadedModel, photo: Tensor, layer: Layer | None, target: int 
         raise ArgumentError(f"the model has classes 0 to {len(scores) - 1}, not {target}")
     if not loaded.classifier_trained:
         warn(f"{loaded.description}: {UNTRAINED}; choose weights that come with a classifier")
-    chosen = default_layer(model, inputs) if layer is None else layer
+    chosen = layer_that_shows_where(model, inputs) if layer is None else layer
     name, _ = find_layer(model, chosen)
     return _Asked(inputs, name, target, float(scores.softmax(0)[target]))
 

@@ -39,7 +39,7 @@ def layer_attribution(
     explained = inputs.detach().clone().requires_grad_()
     with untouched(copied, inputs.device, 0), without_captums_warnings():
         try:
-            found = make(copied, copied.get_submodule(name)).attribute(
+            found = make(copied, find_layer(copied, name)[1]).attribute(
                 explained, target=target, **options
             )
         except (RuntimeError, AssertionError, AttributeError, TypeError) as error:

@@ -18,7 +18,7 @@ from captum_featinv.images.normalization import (
     Statistic,
 )
 from captum_featinv.network.activations import Activations
-from captum_featinv.network.depth import scales_of
+from captum_featinv.network.depth import layers_for_style
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import Reader
 from captum_featinv.network.untouched import untouched
@@ -161,7 +161,7 @@ def _chosen(
     """What the caller named; what was left open is chosen by depth."""
     residual = False
     if style_layers is None or content_layer is None:
-        by_depth = scales_of(model, contents)
+        by_depth = layers_for_style(model, contents)
         style_layers = by_depth.style if style_layers is None else style_layers
         content_layer = by_depth.content if content_layer is None else content_layer
         residual = by_depth.residual

@@ -1,6 +1,7 @@
 """Filters are silenced for a block, and what a class loses is what they gave."""
 
 from collections.abc import Callable
+from threading import Thread
 
 import pytest
 import torch
@@ -104,3 +105,24 @@ def test_what_is_not_there_is_named(model: nn.Module, photos: Tensor) -> None:
         ablation(model, "conv2", [1, 8, 99], photos, 0)
     with pytest.raises(LayerError, match="conv2"), ablated(model, "conv3", [1], photos):
         pass
+
+
+def test_a_model_that_writes_into_its_input_sees_the_same_photos_each_time(photos: Tensor) -> None:
+    plain = linear_head()
+    overwriting = nn.Sequential(nn.ReLU(inplace=True), *plain).eval()
+    given = photos.clone()
+    found = ablation(overwriting, "2", [0, 2], photos, 1, others=range(5), draws=3)
+    assert torch.equal(photos, given)
+    separate = nn.Sequential(nn.ReLU(), *plain).eval()
+    assert found == ablation(separate, "2", [0, 2], photos, 1, others=range(5), draws=3)
+
+
+def test_what_other_threads_run_meanwhile_keeps_its_filters(photos: Tensor) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    expected, seen = model(photos), []
+    with ablated(model, "1", [0, 1, 2, 3], photos):
+        thread = Thread(target=lambda: seen.append(model(photos)))
+        thread.start()
+        thread.join()
+        assert not model(photos).any()
+    assert torch.equal(seen[0], expected)

@@ -20,7 +20,7 @@ from captum_featinv.images.display import to_image
 from captum_featinv.images.files import middle_of
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
-from captum_featinv.studies.classifier import class_scores, default_layer
+from captum_featinv.studies.classifier import class_scores
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explain import explain, texture_stability
 from captum_featinv.studies.explain_sheet import explanation_sheet
@@ -140,18 +140,6 @@ def test_what_cannot_be_explained_says_why(
     with pytest.raises(ForwardError, match="LayerIntegratedGradients failed at layer 'relu'"):
         # A ReLU that is used twice, on maps of different sizes.
         layer_attribution(model, "relu", photo, 0, "LayerIntegratedGradients")
-
-
-def test_the_default_layer_is_the_last_one_that_still_shows_where(model: nn.Module) -> None:
-    """Not the small network's ReLU, which runs twice."""
-    net = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.ReLU(),
-    )  # fmt: skip
-    assert default_layer(net, torch.rand(1, 3, 16, 18)) == "4"
-    assert default_layer(net, torch.rand(1, 3, 32, 32)) == "7"
-    with pytest.raises(ArgumentError, match="8 x 8 places"):
-        default_layer(model, torch.rand(1, 3, 32, 32))
 
 
 # --- natural patches ---------------------------------------------------------------------------

@@ -2,14 +2,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.network.activations import Activations
-from captum_featinv.network.depth import scales_of
+from captum_featinv.network.depth import layers_for_style
 from captum_featinv.style import Restyled, restyle
 
 LAYERS = {"style_layers": ["norm", "conv2"], "content_layer": "conv2"}
@@ -157,80 +156,6 @@ def test_what_does_not_fit_is_an_error(model: nn.Module, photos: Tensor, style: 
 # --- layers by depth ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "style", "content"),
-    [
-        ("vgg16", [1, 6, 11, 18], 8),
-        ("vgg19", [1, 6, 11, 20], 8),
-        ("vgg13_bn", [2, 9, 16, 23], 12),
-        ("alexnet", [1, 4, 7], 4),
-    ],
-)
-def test_the_papers_layers_are_found_in_a_vgg(name: str, style: list[int], content: int) -> None:
-    """relu1_1, relu2_1, relu3_1, relu4_1 and relu2_2."""
-    with torch.device("meta"):
-        features = torchvision.models.get_model(name, weights=None).features
-    narrow = narrowed(features)
-    found = scales_of(narrow, torch.rand(2, 3, 64, 64))
-    assert found.style == [f"features.{i}" for i in style]
-    assert found.content == f"features.{content}"
-    assert not found.residual
-
-
-def narrowed(features: nn.Sequential) -> nn.Module:
-    """The same layers with two channels each, so that it takes no time."""
-    layers: list[nn.Module] = []
-    for layer in features:
-        if isinstance(layer, nn.Conv2d):
-            channels = 2 if layers else 3
-            layer = nn.Conv2d(channels, 2, layer.kernel_size, layer.stride, layer.padding)
-        elif isinstance(layer, nn.BatchNorm2d):
-            layer = nn.BatchNorm2d(2)
-        layers.append(layer)
-    whole = nn.Module()
-    whole.features = nn.Sequential(*layers)
-    whole.forward = whole.features.forward
-    return whole.eval()
-
-
-@pytest.mark.parametrize(
-    ("name", "style", "content"),
-    [
-        ("resnet18", ["relu", "layer1.0.relu", "layer2.0.relu", "layer3.0.relu"], "layer1.1.relu"),
-        ("squeezenet1_1", ["features.1", *(f"features.{i}.squeeze_activation" for i in (3, 6, 9))],
-         "features.4.expand3x3_activation"),
-    ],
-)  # fmt: skip
-def test_other_networks_have_a_layer_for_each_scale(
-    name: str, style: list[str], content: str
-) -> None:
-    model = torchvision.models.get_model(name, weights=None).eval()
-    found = scales_of(model, torch.rand(1, 3, 64, 64))
-    assert found.style == style
-    assert found.content == content
-    assert found.residual == name.startswith("res")
-
-
-def test_a_network_that_calls_its_relu_as_a_function_and_keeps_channels_last_is_read() -> None:
-    class Block(nn.Module):
-        def __init__(self, channels: int, filters: int) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(channels, filters, 3, 2, 1)
-
-        def forward(self, image: Tensor) -> Tensor:
-            return self.conv(image).relu()
-
-    class Last(nn.Module):
-        def forward(self, code: Tensor) -> Tensor:
-            return code.movedim(1, -1).relu()
-
-    model = nn.ModuleList([Block(3, 5), Block(5, 24), Last()])
-    model.forward = lambda image: model[2](model[1](model[0](image)))
-    found = scales_of(model.eval(), torch.rand(1, 3, 40, 36))
-    assert found.style == ["0", "1"]
-    assert found.content == "2"
-
-
 def test_shortcuts_are_seen_and_smoothed(style: Tensor, photos: Tensor) -> None:
     class Residual(nn.Module):
         def __init__(self) -> None:
@@ -244,7 +169,7 @@ def test_shortcuts_are_seen_and_smoothed(style: Tensor, photos: Tensor) -> None:
 
     model = Residual().eval()
     for model.shortcut in (True, False):
-        assert scales_of(model, photos).residual is model.shortcut
+        assert layers_for_style(model, photos).residual is model.shortcut
         images = [restyle(model, photos, style, n_steps=3, smooth=s) for s in (None, True, False)]
         assert not torch.allclose(images[1], images[2])
         assert torch.equal(images[0], images[1 if model.shortcut else 2])
@@ -254,11 +179,3 @@ def test_a_network_without_maps_is_an_error_that_asks_for_names(photos: Tensor) 
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 13 * 18, 4), nn.ReLU()).eval()
     with pytest.raises(LayerError, match="name some with style_layers"):
         restyle(model, photos, photos, n_steps=1)
-
-
-def test_looking_for_layers_leaves_no_hook(
-    model: nn.Module, photos: Tensor, state_of: Callable[[nn.Module], dict]
-) -> None:
-    before = state_of(model)
-    scales_of(model, photos)
-    assert state_of(model) == before

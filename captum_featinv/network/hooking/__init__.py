@@ -1,0 +1,1 @@
+"""How a forward is watched, stopped half-way, and seen through."""
