@@ -445,3 +445,12 @@ def test_each_energy_asks_for_its_own_map(model: nn.Module, photos: Tensor, ener
     target = single_filter(live, energy)(code)
     expected = (found - target).square().sum((1, 2, 3)) / target.square().sum((1, 2, 3))
     torch.testing.assert_close(delta, expected)
+
+
+def test_a_photo_gives_one_picture_however_it_lies_in_memory(
+    model: nn.Module, photos: Tensor
+) -> None:
+    inversion = FeatureMapInversion(model, "relu")
+    expected = inversion.attribute(photos, 1, n_steps=STEPS)
+    as_arrays_come = photos.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    assert torch.equal(inversion.attribute(as_arrays_come, 1, n_steps=STEPS), expected)
