@@ -175,7 +175,7 @@ class CodeInversion(NeuronAttribution):
         """
         rewrite = original if rewrite is None else rewrite
         with self._asked(inputs, baselines, additional_forward_args, n_steps, seed) as question:
-            codes = question.reader.read(question.inputs, checked_size(internal_batch_size))
+            codes = question.reader.read(question.inputs, internal_batch_size)
             targets = WholeCodes({name: _rewritten(code, rewrite) for name, code in codes.items()})
             solution = self._solve(question, codes, targets, internal_batch_size, show_progress)
         images = like_inputs(inputs, solution.images)
@@ -245,15 +245,6 @@ class CodeInversion(NeuronAttribution):
         return solution
 
 
-def checked_size(rows_at_once: int | None) -> int | None:
-    """An `internal_batch_size`, if it is one."""
-    if rows_at_once is not None and rows_at_once < 1:
-        raise ArgumentError(
-            f"Batch size must be greater than 0. Given internal_batch_size={rows_at_once}"
-        )
-    return rows_at_once
-
-
 def _device_of(inputs: Any) -> torch.device:
     first = inputs[0] if isinstance(inputs, tuple) and inputs else inputs
     return first.device if isinstance(first, Tensor) else torch.device("cpu")
@@ -266,7 +257,21 @@ def _rewritten(code: Tensor, rewrite: Rewrite) -> Tensor:
         raise ArgumentError(
             f"rewrite returned {found}, expected a tensor of the code's shape {tuple(code.shape)}"
         )
-    return target
+    real = target.layout == torch.strided and not (
+        target.is_complex() or target.dtype == torch.bool
+    )
+    if not real or target.device != code.device:
+        raise ArgumentError(
+            f"rewrite returned numbers that no layer puts out ({target.dtype}, {target.layout}, on "
+            f"{target.device}), expected some like the code's ({code.dtype}, on {code.device}); "
+            "end it with .to_dense(), .abs() or .to(code)"
+        )
+    if code.device.type != "meta" and not bool(torch.isfinite(target).all()):
+        raise ArgumentError(
+            "rewrite returned NaN or infinite values: it divides by the energy of a filter that is "
+            "silent, perhaps; torch.nan_to_num replaces them"
+        )
+    return target.detach().to(code.dtype)
 
 
 def _distinct(names: list[str]) -> list[str]:

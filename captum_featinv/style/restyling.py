@@ -122,7 +122,8 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     """
     _check(content, style, scales)
     space = Normalization(mean, std)
-    (contents,), (styles,) = images_of(content), images_of(style)
+    (contents,), (styles,) = images_of(content), images_of(style.to(content.device))
+    styles = styles.to(contents.dtype)
     for images in (contents, styles):
         warn_of_range(images, space)
     recipe = RECIPES.get(match, RECIPE) if recipe is None else recipe
