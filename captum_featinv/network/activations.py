@@ -158,7 +158,8 @@ class Activations:
 
     def _run_as_before(self, inputs: tuple[Any, ...], expected: Counts, own: int) -> bool:
         """The run of every step, in which nothing is looked at but what is asked for."""
-        self._left, self._latest = dict(expected), {}
+        self._begin(())  # what an earlier run put out is let go of
+        self._left = dict(expected)
         if self._writes:
             own = 0
         try:
