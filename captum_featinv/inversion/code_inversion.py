@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from captum.attr import NeuronAttribution
 from captum.log import log_usage
@@ -190,7 +192,9 @@ class CodeInversion(NeuronAttribution):
         """False: the result is an image, not an attribution of a sum."""
         return False
 
-    def to_image(self, attributions: Tensor, *, stretch: bool = False, positions: int = 2) -> Any:
+    def to_image(
+        self, attributions: Tensor, *, stretch: bool = False, positions: int = 2
+    ) -> npt.NDArray[np.float32]:
         """(..., C, H, W) in the model's input space as an array (..., H, W, C) in [0, 1].
 
         Clips (..., C, T, H, W) take `positions=3` and become (..., T, H, W, C). The array is what
