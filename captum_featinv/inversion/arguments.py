@@ -8,9 +8,10 @@ from torch import Tensor
 
 from captum_featinv.errors import ArgumentError, ArgumentTypeError
 from captum_featinv.images.normalization import Normalization
+from captum_featinv.network.inputs import Images
 
 
-def starts_of(baselines: Any, images: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
+def starts_of(baselines: Any, images: Images) -> tuple[Tensor | None, ...]:
     """The start image of each input, (N, ...), or None where there is no baseline.
 
     Raises:
@@ -55,9 +56,7 @@ def extra_of(additional_forward_args: Any) -> tuple[Any, ...]:
     return (additional_forward_args,)
 
 
-def spaces_for(
-    spaces: tuple[Normalization, ...], images: tuple[Tensor, ...]
-) -> tuple[Normalization, ...]:
+def spaces_for(spaces: tuple[Normalization, ...], images: Images) -> tuple[Normalization, ...]:
     """A normalisation for each input, from one for all or one for each.
 
     Raises:
@@ -71,9 +70,7 @@ def spaces_for(
     return spaces if len(spaces) == len(images) else spaces * len(images)
 
 
-def pictures_of(
-    attributions: Any, images: tuple[Tensor, ...], filters: tuple[int, ...]
-) -> tuple[Tensor, ...]:
+def pictures_of(attributions: Any, images: Images, filters: tuple[int, ...]) -> Images:
     """Textures as they came from `attribute`, one row each, beside the images they are of.
 
     Args:
@@ -103,6 +100,6 @@ def pictures_of(
     return tuple(pictures)
 
 
-def like_inputs(inputs: Any, images: tuple[Tensor, ...]) -> Any:
+def like_inputs(inputs: Any, images: Images) -> Any:
     """A tuple for a tuple, a tensor for a tensor, as Captum's methods return."""
     return images if isinstance(inputs, tuple) else images[0]

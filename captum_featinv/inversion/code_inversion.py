@@ -21,11 +21,11 @@ from captum_featinv.inversion.arguments import extra_of, like_inputs, spaces_for
 from captum_featinv.inversion.outcome import warn_of
 from captum_featinv.inversion.rows import Question, Solution
 from captum_featinv.inversion.solving import solve
-from captum_featinv.inversion.targets import Codes, Targets, WholeCodes
+from captum_featinv.inversion.targets import Targets, WholeCodes
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
-from captum_featinv.network.reading import Reader, views_of
+from captum_featinv.network.reading import Codes, Reader, views_of
 from captum_featinv.network.untouched import untouched
 from captum_featinv.network.views import View, channels
 from captum_featinv.optimization.recipe import Recipe

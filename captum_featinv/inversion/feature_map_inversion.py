@@ -17,9 +17,9 @@ from captum_featinv.inversion.code_inversion import CodeInversion, Given, Option
 from captum_featinv.inversion.report import FilterRecord, Report, measure
 from captum_featinv.inversion.rows import Question
 from captum_featinv.inversion.selectors import Chosen, Selector, chosen
-from captum_featinv.inversion.targets import Codes, FilterMaps
+from captum_featinv.inversion.targets import FilterMaps
 from captum_featinv.network.inputs import Images
-from captum_featinv.network.reading import batch_size
+from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.objectives import Objective, feature_map
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.param.parameterization import Parameterization

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from captum_featinv.errors import LayerError
 from captum_featinv.images.normalization import Normalization
-from captum_featinv.inversion.targets import Codes, Rows
+from captum_featinv.inversion.targets import Rows
 from captum_featinv.network.inputs import Images, Inputs
-from captum_featinv.network.reading import Reader
+from captum_featinv.network.reading import Codes, Reader
 from captum_featinv.optimization.loop import Found, Phase, follow, start_image
 from captum_featinv.optimization.precision import Arithmetic
 from captum_featinv.optimization.recipe import Recipe

@@ -6,8 +6,8 @@ from tqdm import tqdm
 
 from captum_featinv.errors import warn
 from captum_featinv.inversion.rows import Question, Solution, SomeRows
-from captum_featinv.inversion.targets import Codes, Targets
-from captum_featinv.network.reading import batch_size
+from captum_featinv.inversion.targets import Targets
+from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.optimization.loop import runs_alone
 from captum_featinv.optimization.ways import ways
 

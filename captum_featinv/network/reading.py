@@ -14,7 +14,8 @@ from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.views import View
 
-Codes = dict[str, Tensor]
+# What layers put out, by their names.
+Codes = Mapping[str, Tensor]
 
 # Images in one forward where the caller names no number: enough for a GPU, 2 GB in a VGG at 224 px.
 _ROWS_AT_ONCE = 8

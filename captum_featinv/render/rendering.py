@@ -20,7 +20,7 @@ from captum_featinv.optimization.descent import descend
 from captum_featinv.param import as_param, image
 from captum_featinv.render.features import Features
 from captum_featinv.transform import (
-    View,
+    Lens,
     compose,
     normalize,
     preprocess_inceptionv1,
@@ -55,7 +55,7 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
     objective_f: Any,
     param_f: Any = None,
     optimizer: Callable[[list[Tensor]], Optimizer] | None = None,
-    transforms: Iterable[View] | None = None,
+    transforms: Iterable[Lens] | None = None,
     thresholds: Sequence[int] = (512,),
     verbose: bool = False,
     preprocess: bool = True,
@@ -112,7 +112,7 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
     run = _Run(list(thresholds), verbose=verbose, show_inline=show_inline)
     with untouched(model, weight.device), Features(model, objective.relevant_layers) as features:
 
-        def losses_of(distorted: View) -> Tensor:
+        def losses_of(distorted: Lens) -> Tensor:
             drawn = draw()
             inputs = prepare(distorted(drawn)).to(weight)
             return features.loss(objective, drawn, inputs).reshape(1)
@@ -120,7 +120,7 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
         if verbose:
             with torch.no_grad():
                 print(f"Initial loss: {losses_of(_drawn(distort)).item():.3f}")  # noqa: T201
-        losses = _one_view_a_step(losses_of, distort)
+        losses = _one_lens_a_step(losses_of, distort)
         loop = descend(parameters, losses, chosen, n_steps=steps)
         try:
             for step in tqdm(loop, disable=not progress, total=steps):
@@ -138,11 +138,11 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
     return run.result(final) if return_result else run.snapshots
 
 
-def _one_view_a_step(
-    losses_of: Callable[[View], Tensor], transforms: Sequence[Any]
+def _one_lens_a_step(
+    losses_of: Callable[[Lens], Tensor], transforms: Sequence[Any]
 ) -> Callable[[int], Tensor]:
     """The losses of a step, under distortions that are drawn once for it."""
-    latest: tuple[int, View] = (-1, compose(()))
+    latest: tuple[int, Lens] = (-1, compose(()))
 
     def losses(step: int) -> Tensor:
         nonlocal latest
@@ -221,7 +221,7 @@ def _steps(thresholds: Any) -> int:
     return int(max(thresholds))
 
 
-def _drawn(transforms: Iterable[Any]) -> View:
+def _drawn(transforms: Iterable[Any]) -> Lens:
     """The transforms with their dice thrown, where they are ours."""
     return compose(
         t.draw(getattr(t, "generator", None)) if hasattr(t, "draw") else t for t in transforms
@@ -230,9 +230,9 @@ def _drawn(transforms: Iterable[Any]) -> View:
 
 def _preparation(
     model: nn.Module, shape: torch.Size, *, preprocess: bool, size: int | tuple[int, int] | None
-) -> View:
+) -> Lens:
     """What Lucent does to an image before it shows it to the model."""
-    steps: list[View] = []
+    steps: list[Lens] = []
     if preprocess:
         old = type(model).__name__ == "InceptionV1"
         steps.append(preprocess_inceptionv1() if old else normalize())

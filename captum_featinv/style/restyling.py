@@ -189,7 +189,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
             return Restyled(found, before, restyler.distances(found, contents, styles))
 
 
-class _Chosen(NamedTuple):
+class _Layers(NamedTuple):
     """The layers in question: weights of those for style, the one for content, and their modules."""
 
     weights: dict[str, float]
@@ -204,7 +204,7 @@ def _chosen(
     style_layers: Sequence[Layer] | Mapping[Layer, float] | None,
     content_layer: Layer | None,
     smooth: bool | None,
-) -> _Chosen:
+) -> _Layers:
     """What the caller named; what was left open is chosen by depth."""
     residual = False
     if style_layers is None or content_layer is None:
@@ -218,7 +218,7 @@ def _chosen(
         name, modules[name] = find_layer(model, layer)
         weights[name] = float(weight)
     content, modules[content] = find_layer(model, content_layer)
-    return _Chosen(weights, content, residual if smooth is None else smooth, modules)
+    return _Layers(weights, content, residual if smooth is None else smooth, modules)
 
 
 def _check(contents: Any, styles: Any, scales: Sequence[float]) -> None:
