@@ -35,11 +35,15 @@ Losses = Callable[[Images, Phase], Tensor]
 
 
 class Found(NamedTuple):
-    """The images that were found, which rows did not stay finite, and whether Ctrl-C came."""
+    """The images that were found, which rows did not stay finite, and whether Ctrl-C came.
+
+    `unreached` are the numbers of the inputs on which no loss depends: their images are the start's.
+    """
 
     images: Images
     lost: Tensor
     interrupted: bool
+    unreached: list[int]
 
 
 def follow(
@@ -92,7 +96,8 @@ def follow(
     except KeyboardInterrupt:
         interrupted = True
     record.look(_drawn(images))
-    return Found(_finished(recipe, record.images, bounded), record.lost, interrupted)
+    finished = _finished(recipe, record.images, bounded)
+    return Found(finished, record.lost, interrupted, [] if interrupted else _unreached(images))
 
 
 def start_image(recipe: Recipe, grey: Tensor, generator: torch.Generator) -> Tensor:
@@ -136,6 +141,10 @@ def _written(
         (recipe.pixels if inside else free)(start, grey)
         for start, grey, inside in zip(starts, greys, bounded, strict=True)
     ]
+
+
+def _unreached(images: Sequence[Parameterization]) -> list[int]:
+    return [i for i, image in enumerate(images) if all(p.grad is None for p in image.parameters)]
 
 
 def _drawn(images: Sequence[Parameterization]) -> Images:

@@ -14,7 +14,7 @@ from torch.optim import LBFGS, Adam
 
 from captum_featinv import CodeInversion, FeatureMapInversion, Recipe
 from captum_featinv.codes import single_filter
-from captum_featinv.errors import FilterError, ForwardError
+from captum_featinv.errors import FeatInvWarning, FilterError, ForwardError
 from tests.conftest import SmallNet
 from tests.inversion.replicas import Replicas
 
@@ -407,6 +407,26 @@ def test_two_inputs_are_looked_for_together() -> None:
     assert left.shape == (2, 2, 3, 7, 9)
     assert right.shape == (2, 2, 1, 7, 9)
     assert len(fmi.report((left, right), photos, [0, 1])) == 4
+
+
+def test_of_two_inputs_one_need_not_reach_the_layer(fixed: Recipe) -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = nn.Conv2d(3, 4, 3), nn.Conv2d(1, 4, 3)
+            self.relu = nn.ReLU()
+
+        def forward(self, left: Tensor, right: Tensor) -> Tensor:
+            return self.relu(self.left(left)) + self.right(right)
+
+    model, photos = Branches().eval(), (torch.rand(2, 3, 7, 9) - 0.5, torch.rand(2, 1, 7, 9) - 0.5)
+    fmi = FeatureMapInversion(model, "relu", mean=0.5, std=1.0, recipe=fixed)
+    with pytest.warns(FeatInvWarning, match="input 1 does not reach layer relu: its start image"):
+        left, right = fmi.attribute(photos, 0, (0.0, 0.25))
+    alone = nn.Sequential(model.left, model.relu)
+    plain = FeatureMapInversion(alone, "1", mean=0.5, std=1.0, recipe=fixed)
+    torch.testing.assert_close(left, plain.attribute(photos[0], 0, 0.0))
+    torch.testing.assert_close(right, torch.full_like(right, 0.25))
 
 
 @pytest.mark.parametrize("channels", [1, 5])
