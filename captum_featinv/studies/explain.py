@@ -60,7 +60,6 @@ def explain(
     Warns:
         FeatInvWarning: nobody trained the classifier, so that there is nothing to explain.
     """
-    recipe = Recipe.default() if recipe is None else recipe
     asked = _asked(loaded, photo, layer, target)
     model, inputs, space = loaded.model, asked.inputs, loaded.normalization
     attribution = layer_attribution(model, asked.layer, inputs, asked.target, method)[0]
