@@ -1,6 +1,5 @@
 """Feature map inversion: show the texture that a filter extracts."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -22,12 +21,10 @@ from captum_featinv.network.inputs import Images
 from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.objectives import Objective, feature_map
 from captum_featinv.optimization.precision import name_of
-from captum_featinv.param.parameterization import Parameterization
+from captum_featinv.param.parameterization import ParamF
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-ParamF = Callable[[], Parameterization]
 
 
 class FeatureMapInversion(CodeInversion):
