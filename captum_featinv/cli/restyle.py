@@ -68,10 +68,10 @@ def _run(options: argparse.Namespace) -> None:
     picture = to_picture(to_image(found.images, space.mean, space.std)[0])
     numbers = _distances(found)
     told = {**numbers, "precision": name_of(recipe.precision, [content])}
-    write_files(picture, told, options, quality=_JPEG_QUALITY)
+    written = write_files(picture, told, options, quality=_JPEG_QUALITY)
     rows = [[name, *map(_three_digits, pair.values())] for name, pair in numbers.items()]
     print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
-    print(f"wrote {options.out}")  # noqa: T201
+    print(f"wrote {written}")  # noqa: T201
 
 
 def _restyled(
