@@ -24,6 +24,8 @@ MOVED = {
 
 
 def keep_old_names(package: str) -> None:
-    """Let `package.old` be imported as the module that took its place."""
+    """Let `package.old` be imported, and be there once it was, as the module that took its place."""
     for old, new in MOVED.items():
-        sys.modules.setdefault(f"{package}.{old}", import_module(f"{package}.{new}"))
+        module = import_module(f"{package}.{new}")
+        sys.modules.setdefault(f"{package}.{old}", module)
+        setattr(sys.modules[package], old, module)

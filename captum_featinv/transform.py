@@ -25,13 +25,14 @@ from captum_featinv.images.normalization import (
     Statistic,
 )
 
-View = Callable[[Tensor], Tensor]
+# From an image to what is seen of it: a distortion whose dice are thrown, or a normalisation.
+Lens = Callable[[Tensor], Tensor]
 
 
 class Transform(Protocol):
     """A random distortion: throws its dice, and returns what to do with an image."""
 
-    def draw(self, generator: Generator | None) -> View:
+    def draw(self, generator: Generator | None) -> Lens:
         """Throw the dice; the function that comes back is deterministic."""
         ...  # pragma: no cover
 
@@ -45,10 +46,10 @@ class RandomTransform:
         generator: of the dice when it is called; torch's global one if None.
     """
 
-    throw: Callable[[Generator | None], View]
+    throw: Callable[[Generator | None], Lens]
     generator: Generator | None = None
 
-    def draw(self, generator: Generator | None) -> View:
+    def draw(self, generator: Generator | None) -> Lens:
         """Throw the dice."""
         return self.throw(generator)
 
@@ -58,7 +59,7 @@ class RandomTransform:
 
 
 def same(image: Tensor) -> Tensor:
-    """The view that changes nothing."""
+    """The lens that changes nothing."""
     return image
 
 
@@ -71,7 +72,7 @@ def jitter(d: int, *, generator: Generator | None = None) -> RandomTransform:
     if d < 2:
         raise ArgumentError(f"jitter by less than 2 pixels would do nothing. Given: {d}")
 
-    def throw(dice: Generator | None) -> View:
+    def throw(dice: Generator | None) -> Lens:
         down, right = torch.randint(d, (2,), generator=dice, device="cpu").tolist()
         # Padding by less than nothing crops.
         return lambda image: functional.pad(image, [right, -right, down, -down])
@@ -81,7 +82,7 @@ def jitter(d: int, *, generator: Generator | None = None) -> RandomTransform:
 
 def pad(
     w: int, mode: Literal["reflect", "constant"] = "reflect", constant_value: float = 0.5
-) -> View:
+) -> Lens:
     """Enlarge the image by w pixels on every side."""
     if mode == "constant":
         return lambda image: functional.pad(image, [w] * 4, value=constant_value)
@@ -94,17 +95,17 @@ def random_scale(scales: Sequence[float], *, generator: Generator | None = None)
     Differs from Lucent's, which on images that are not square pads one side for the other.
     """
 
-    def throw(dice: Generator | None) -> View:
+    def throw(dice: Generator | None) -> Lens:
         scale = scales[_thrown(len(scales), dice)]
 
-        def view(image: Tensor) -> Tensor:
+        def lens(image: Tensor) -> Tensor:
             old = image.shape[-2:]
             new = [ceil(scale * edge) for edge in old]
             scaled = functional.interpolate(image, new, mode="bilinear", align_corners=True)
             down, right = (max(0, ceil((a - b) / 2)) for a, b in zip(old, new, strict=True))
             return functional.pad(scaled, [right, right, down, down])
 
-        return view
+        return lens
 
     return RandomTransform(throw, generator)
 
@@ -124,7 +125,7 @@ def random_rotate(
     elif units.lower() != "degrees":
         raise ArgumentError(f"units={units!r} are neither 'degrees' nor 'radians'")
 
-    def throw(dice: Generator | None) -> View:
+    def throw(dice: Generator | None) -> Lens:
         angle = float(angles[_thrown(len(angles), dice)])
         return lambda image: rotate(image, angle, InterpolationMode.BILINEAR)
 
@@ -135,24 +136,24 @@ def _thrown(count: int, dice: Generator | None) -> int:
     return int(torch.randint(count, (), generator=dice, device="cpu"))
 
 
-def compose(transforms: Iterable[View]) -> View:
+def compose(transforms: Iterable[Lens]) -> Lens:
     """All transforms, one after the other."""
     steps = tuple(transforms)
 
-    def view(image: Tensor) -> Tensor:
+    def lens(image: Tensor) -> Tensor:
         for step in steps:
             image = step(image)
         return image
 
-    return view
+    return lens
 
 
-def normalize(mean: Statistic = IMAGENET_MEAN, std: Statistic = IMAGENET_STD) -> View:
+def normalize(mean: Statistic = IMAGENET_MEAN, std: Statistic = IMAGENET_STD) -> Lens:
     """The normalisation of torchvision's models, or another one."""
     space = Normalization(mean, std)
     placed: dict[tuple[torch.device, torch.dtype, int], Normalization] = {}
 
-    def view(image: Tensor) -> Tensor:
+    def lens(image: Tensor) -> Tensor:
         where = (image.device, image.dtype, image.dim())
         if (
             where not in placed
@@ -160,10 +161,10 @@ def normalize(mean: Statistic = IMAGENET_MEAN, std: Statistic = IMAGENET_STD) ->
             placed[where] = space.placed_like(image)
         return placed[where].to_model(image)
 
-    return view
+    return lens
 
 
-def preprocess_inceptionv1() -> View:
+def preprocess_inceptionv1() -> Lens:
     """From [0, 1] to the [-117, 138] that TensorFlow's InceptionV1 takes."""
     return lambda image: image * 255 - 117
 
@@ -194,7 +195,7 @@ class RandomBlur:
     probability: float = 0.5
     sigma: tuple[float, float] = (0.3, 1.2)
 
-    def draw(self, generator: Generator | None) -> View:
+    def draw(self, generator: Generator | None) -> Lens:
         """Whether to blur, and how much."""
         blurs, position = torch.rand(2, generator=generator, device="cpu").tolist()
         if blurs >= self.probability:
@@ -217,7 +218,7 @@ class Blur:
         """Images (rows, channel, *, height, width) blurred; without height and width as they are."""
         return self.ready_for(image)(image)
 
-    def ready_for(self, image: Tensor) -> View:
+    def ready_for(self, image: Tensor) -> Lens:
         """The same for images of one size, device and dtype, with all that it needs made."""
         if self.sigma == 0 or image.dim() < 4:
             return same

@@ -92,6 +92,10 @@ def test_an_old_path_is_the_module_that_took_its_place(old: str) -> None:
     assert import_module(f"captum_featinv.{old}") is import_module(f"captum_featinv.{MOVED[old]}")
 
 
+def test_an_old_path_can_be_followed_dot_by_dot() -> None:
+    in_a_fresh_interpreter("import captum_featinv.display; captum_featinv.display.to_image")
+
+
 def test_the_studies_are_not_loaded_with_the_package_and_draw_only_when_asked() -> None:
     code = """
 import sys, captum_featinv

@@ -78,9 +78,9 @@ def _run(options: argparse.Namespace) -> None:
         steps=options.steps,
         seed=options.seed,
     )
-    write_files(comparison_sheet(found), found.to_dicts(), options)
+    written = write_files(comparison_sheet(found), found.to_dicts(), options)
     print(_table(found))  # noqa: T201
-    print(f"wrote {options.out}")  # noqa: T201
+    print(f"wrote {written}")  # noqa: T201
 
 
 def _methods(options: argparse.Namespace) -> dict[str, Method]:

@@ -87,9 +87,9 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
         show_progress=sys.stderr.isatty(),
     )
-    write_files(explanation_sheet(found), found.to_dict(), options)
+    written = write_files(explanation_sheet(found), found.to_dict(), options)
     _tell(found)
-    print(f"wrote {options.out}")  # noqa: T201
+    print(f"wrote {written}")  # noqa: T201
 
 
 def _class(text: str, loaded: LoadedModel) -> int:

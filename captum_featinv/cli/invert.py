@@ -32,7 +32,7 @@ from captum_featinv.images.files import load_photo
 from captum_featinv.models import load_model
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.rewrites import rewrite_sheet
-from captum_featinv.studies.sheet import Chosen, TextureSheet, texture_sheet
+from captum_featinv.studies.sheet import Choice, TextureSheet, texture_sheet
 
 Sheet = Callable[..., TextureSheet]
 
@@ -143,7 +143,7 @@ def _rewrite(text: str) -> dict[str, Rewrite]:
     )
 
 
-def _chosen(text: str, seed: int) -> Chosen:
+def _chosen(text: str, seed: int) -> Choice:
     """What `--filters` says, as a choice among a layer's filters."""
     kind, _, count = text.partition(":")
     try:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from PIL import Image
 
-from captum_featinv.errors import ArgumentError
+from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.optimization.precision import Precision
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.sheet import TextureSheet
@@ -128,10 +128,10 @@ def require_folder(options: argparse.Namespace) -> None:
 
 def write_sheet(sheet: TextureSheet, options: argparse.Namespace) -> None:
     """The picture, the numbers, and the numbers once more for the reader."""
-    write_files(sheet.picture, sheet.records, options)
+    written = write_files(sheet.picture, sheet.records, options)
     for label, report in sheet.reports.items():
         print(f"{label}\n{report}\n")  # noqa: T201
-    print(f"wrote {options.out}")  # noqa: T201
+    print(f"wrote {written}")  # noqa: T201
 
 
 def write_files(
@@ -140,10 +140,24 @@ def write_files(
     options: argparse.Namespace,
     *,
     quality: int = _JPEG_QUALITY,
-) -> None:
-    """The picture, and the numbers if they were asked for."""
+) -> Path:
+    """The picture, and the numbers if they were asked for; where the picture is now."""
     # Numbers that are no JSON are found out before anything is overwritten.
     text = json.dumps(records, indent=1, allow_nan=False)
     if options.report is not None:
         options.report.write_text(text + "\n")
-    picture.save(options.out, quality=quality)
+    return _saved(picture, options.out, quality)
+
+
+def _saved(picture: Image.Image, path: Path, quality: int) -> Path:
+    """As PNG where the format that was asked for cannot hold it: WebP ends at 16,383 pixels a side."""
+    try:
+        picture.save(path, quality=quality)
+    except (OSError, ValueError) as error:
+        if path.suffix.lower() == ".png":
+            raise
+        other = path.with_suffix(".png")
+        picture.save(other)
+        warn(f"the picture does not go into {path.name} ({error}); it is in {other.name}")
+        return other
+    return path

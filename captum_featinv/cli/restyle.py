@@ -21,8 +21,9 @@ from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import load_photo
 from captum_featinv.metrics.table import as_table
-from captum_featinv.models import load_model
+from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.optimization.precision import name_of
+from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.style import RECIPES, Match, Restyled, restyle
 
 _JPEG_QUALITY = 92
@@ -60,15 +61,29 @@ def _run(options: argparse.Namespace) -> None:
     require_folder(options)
     content = load_photo(options.content, options.size)
     style = load_photo(options.style, options.style_size or options.size)
+    recipe = recipe_of(options, partial(replace, RECIPES[options.match]))
+    loaded = load_model(options.model, options.weights, options.pooling)
+    found = _restyled(options, loaded, content, style, recipe)
+    space = loaded.normalization
+    picture = to_picture(to_image(found.images, space.mean, space.std)[0])
+    numbers = _distances(found)
+    told = {**numbers, "precision": name_of(recipe.precision, [content])}
+    written = write_files(picture, told, options, quality=_JPEG_QUALITY)
+    rows = [[name, *map(_three_digits, pair.values())] for name, pair in numbers.items()]
+    print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
+    print(f"wrote {written}")  # noqa: T201
+
+
+def _restyled(
+    options: argparse.Namespace, loaded: LoadedModel, content: Tensor, style: Tensor, recipe: Recipe
+) -> Restyled:
     given = {
         "style_layers": options.layer,
         "content_layer": options.content_layer,
         "content_weight": options.content_weight,
     }
-    recipe = recipe_of(options, partial(replace, RECIPES[options.match]))
-    loaded = load_model(options.model, options.weights, options.pooling)
     space = loaded.normalization
-    found: Restyled = restyle(
+    return restyle(
         loaded.model,
         space.to_model(content),
         space.to_model(style),
@@ -82,13 +97,6 @@ def _run(options: argparse.Namespace) -> None:
         show_progress=sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},
     )
-    picture = to_picture(to_image(found.images, space.mean, space.std)[0])
-    numbers = _distances(found)
-    told = {**numbers, "precision": name_of(recipe.precision, [content])}
-    write_files(picture, told, options, quality=_JPEG_QUALITY)
-    rows = [[name, *map(_three_digits, pair.values())] for name, pair in numbers.items()]
-    print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
-    print(f"wrote {options.out}")  # noqa: T201
 
 
 def _scales(text: str) -> tuple[float, ...]:

@@ -113,7 +113,8 @@ def channel_dim_of(code: Tensor, inputs: Tensor, layer: str) -> int:
         raise LayerError(
             f"layer {layer!r} puts out shape {tuple(code.shape)} for inputs of shape "
             f"{tuple(inputs.shape)}: these are no feature maps (a transformer's tokens, perhaps); "
-            "choose a layer with (batch, channel, *positions)"
+            "choose a layer with (batch, channel, *positions), or say how to see them, such as "
+            "view=views.tokens(prefix=1)"
         )
     if code.dim() < 4:
         return 1

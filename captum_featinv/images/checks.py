@@ -13,7 +13,7 @@ _SLACK = 0.1
 
 
 def images_of(inputs: Any) -> tuple[Tensor, ...]:
-    """`inputs` as a tuple of detached copies, after a check of each.
+    """`inputs` as a tuple of detached, contiguous copies, after a check of each.
 
     Raises:
         ArgumentTypeError: not a tensor, nor a tuple of tensors.
@@ -32,7 +32,8 @@ def images_of(inputs: Any) -> tuple[Tensor, ...]:
     if len({len(image) for image in images}) > 1:
         counts = ", ".join(str(len(image)) for image in images)
         raise ArgumentError(f"inputs have {counts} examples, expected as many in each")
-    return tuple(image.detach().clone() for image in images)
+    # Convolutions differ in their last bits with the strides, and so would pictures.
+    return tuple(i.detach().clone(memory_format=torch.contiguous_format) for i in images)
 
 
 def _check_image(image: Tensor) -> None:

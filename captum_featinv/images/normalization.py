@@ -104,6 +104,7 @@ def one_per_input(mean: Any, std: Any) -> tuple[Normalization, ...]:
         >>> [space.bounded for space in one_per_input([(0.5, 0.4, 0.4), None], 0.25)]
         [True, False]
     """
+    mean, std = _flat(mean), _flat(std)
     counts = {len(statistic) for statistic in (mean, std) if _one_per_input(statistic)}
     if len(counts) > 1:
         raise ArgumentError(
@@ -113,6 +114,12 @@ def one_per_input(mean: Any, std: Any) -> tuple[Normalization, ...]:
     means = mean if _one_per_input(mean) else [mean] * count
     stds = std if _one_per_input(std) else [std] * count
     return tuple(Normalization(one, other) for one, other in zip(means, stds, strict=True))
+
+
+def _flat(statistic: Any) -> Any:
+    """A tensor shaped to broadcast over an image, such as (3, 1, 1), is one number a channel."""
+    shaped = isinstance(statistic, Tensor) and statistic.dim() > 1
+    return statistic.flatten() if shaped else statistic
 
 
 def _one_per_input(statistic: Any) -> bool:
@@ -125,7 +132,7 @@ def _one_per_input(statistic: Any) -> bool:
 
 def _broadcast(statistic: Statistic, image: Tensor) -> Tensor:
     if isinstance(statistic, Tensor) and statistic.dim() == image.dim():
-        return statistic  # placed already
+        return statistic.to(image)  # placed already, which copies nothing, or by the caller
     values = torch.as_tensor(statistic, dtype=image.dtype, device=image.device)
     if values.numel() not in (1, image.shape[1]):
         unbatched = image.dim() == 3 and len(image) == values.numel()

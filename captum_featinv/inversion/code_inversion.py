@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from captum.attr import NeuronAttribution
 from captum.log import log_usage
@@ -19,11 +21,11 @@ from captum_featinv.inversion.arguments import extra_of, like_inputs, spaces_for
 from captum_featinv.inversion.outcome import warn_of
 from captum_featinv.inversion.rows import Question, Solution
 from captum_featinv.inversion.solving import solve
-from captum_featinv.inversion.targets import Codes, Targets, WholeCodes
+from captum_featinv.inversion.targets import Targets, WholeCodes
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
-from captum_featinv.network.reading import Reader, views_of
+from captum_featinv.network.reading import Codes, Reader, views_of
 from captum_featinv.network.untouched import untouched
 from captum_featinv.network.views import View, channels
 from captum_featinv.optimization.recipe import Recipe
@@ -175,7 +177,7 @@ class CodeInversion(NeuronAttribution):
         """
         rewrite = original if rewrite is None else rewrite
         with self._asked(inputs, baselines, additional_forward_args, n_steps, seed) as question:
-            codes = question.reader.read(question.inputs, checked_size(internal_batch_size))
+            codes = question.reader.read(question.inputs, internal_batch_size)
             targets = WholeCodes({name: _rewritten(code, rewrite) for name, code in codes.items()})
             solution = self._solve(question, codes, targets, internal_batch_size, show_progress)
         images = like_inputs(inputs, solution.images)
@@ -190,7 +192,9 @@ class CodeInversion(NeuronAttribution):
         """False: the result is an image, not an attribution of a sum."""
         return False
 
-    def to_image(self, attributions: Tensor, *, stretch: bool = False, positions: int = 2) -> Any:
+    def to_image(
+        self, attributions: Tensor, *, stretch: bool = False, positions: int = 2
+    ) -> npt.NDArray[np.float32]:
         """(..., C, H, W) in the model's input space as an array (..., H, W, C) in [0, 1].
 
         Clips (..., C, T, H, W) take `positions=3` and become (..., T, H, W, C). The array is what
@@ -245,15 +249,6 @@ class CodeInversion(NeuronAttribution):
         return solution
 
 
-def checked_size(rows_at_once: int | None) -> int | None:
-    """An `internal_batch_size`, if it is one."""
-    if rows_at_once is not None and rows_at_once < 1:
-        raise ArgumentError(
-            f"Batch size must be greater than 0. Given internal_batch_size={rows_at_once}"
-        )
-    return rows_at_once
-
-
 def _device_of(inputs: Any) -> torch.device:
     first = inputs[0] if isinstance(inputs, tuple) and inputs else inputs
     return first.device if isinstance(first, Tensor) else torch.device("cpu")
@@ -266,7 +261,21 @@ def _rewritten(code: Tensor, rewrite: Rewrite) -> Tensor:
         raise ArgumentError(
             f"rewrite returned {found}, expected a tensor of the code's shape {tuple(code.shape)}"
         )
-    return target
+    real = target.layout == torch.strided and not (
+        target.is_complex() or target.dtype == torch.bool
+    )
+    if not real or target.device != code.device:
+        raise ArgumentError(
+            f"rewrite returned numbers that no layer puts out ({target.dtype}, {target.layout}, on "
+            f"{target.device}), expected some like the code's ({code.dtype}, on {code.device}); "
+            "end it with .to_dense(), .abs() or .to(code)"
+        )
+    if code.device.type != "meta" and not bool(torch.isfinite(target).all()):
+        raise ArgumentError(
+            "rewrite returned NaN or infinite values: it divides by the energy of a filter that is "
+            "silent, perhaps; torch.nan_to_num replaces them"
+        )
+    return target.detach().to(code.dtype)
 
 
 def _distinct(names: list[str]) -> list[str]:

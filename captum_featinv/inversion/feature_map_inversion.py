@@ -1,6 +1,5 @@
 """Feature map inversion: show the texture that a filter extracts."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -11,23 +10,21 @@ from torch import Tensor
 
 from captum_featinv import param
 from captum_featinv.codes import Energy
-from captum_featinv.errors import ArgumentError, LayerError
-from captum_featinv.inversion.arguments import like_inputs
-from captum_featinv.inversion.code_inversion import CodeInversion, Given, Options, checked_size
+from captum_featinv.errors import ArgumentTypeError, LayerError
+from captum_featinv.inversion.arguments import like_inputs, pictures_of
+from captum_featinv.inversion.code_inversion import CodeInversion, Given, Options
 from captum_featinv.inversion.report import FilterRecord, Report, measure
 from captum_featinv.inversion.rows import Question
 from captum_featinv.inversion.selectors import Chosen, Selector, chosen
-from captum_featinv.inversion.targets import Codes, FilterMaps
+from captum_featinv.inversion.targets import FilterMaps
 from captum_featinv.network.inputs import Images
-from captum_featinv.network.reading import ROWS_AT_ONCE
+from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.objectives import Objective, feature_map
 from captum_featinv.optimization.precision import name_of
-from captum_featinv.param.parameterization import Parameterization
+from captum_featinv.param.parameterization import ParamF
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-ParamF = Callable[[], Parameterization]
 
 
 class FeatureMapInversion(CodeInversion):
@@ -122,12 +119,12 @@ class FeatureMapInversion(CodeInversion):
         """
         with self._asked(inputs, baselines, additional_forward_args, n_steps, seed) as question:
             codes, targets, named = self._targets(
-                question, neuron_selector, energy, checked_size(internal_batch_size)
+                question, neuron_selector, energy, internal_batch_size
             )
             solution = self._solve(question, codes, targets, internal_batch_size, show_progress)
-        rows = () if named.one else (len(named.indices),)
-        errors = solution.errors.reshape(-1, *rows)
-        images = tuple(image.reshape(-1, *rows, *image.shape[1:]) for image in solution.images)
+        filters = named.dimension
+        errors = solution.errors.reshape(-1, *filters)
+        images = tuple(image.reshape(-1, *filters, *image.shape[1:]) for image in solution.images)
         result = like_inputs(inputs, images)
         return (result, errors) if return_convergence_delta else result
 
@@ -157,10 +154,10 @@ class FeatureMapInversion(CodeInversion):
         Raises:
             ArgumentError: `attributions` are not pictures of these filters from these photos.
         """
-        at_once = checked_size(internal_batch_size) or ROWS_AT_ONCE
+        at_once = batch_size(internal_batch_size)
         with self._asked(inputs, None, additional_forward_args, None, 0) as question:
             _, targets, named = self._targets(question, neuron_selector, energy, at_once)
-            pictures = _pictures(attributions, question.inputs.images, named)
+            pictures = pictures_of(attributions, question.inputs.images, named.dimension)
             report = Report(precision=name_of(self.recipe.precision, question.inputs.images))
             rows = torch.arange(len(pictures[0]), device=targets.examples.device)
             for chunk in torch.split(rows, at_once):
@@ -215,7 +212,11 @@ class FeatureMapInversion(CodeInversion):
             additional_forward_args: see there.
             **options: of `captum_featinv.param.image`; images that are not of three colours get as
                 many independent channels as `inputs` have, and all lie on the device of `inputs`.
+
+        Raises:
+            ArgumentTypeError: `inputs` are not one tensor of photos.
         """
+        _require_photos(inputs)
         with self._asked(inputs, None, additional_forward_args, None, 0) as question:
             _, targets, _ = self._targets(question, neuron_selector, "layer", None)
             rows = len(targets.examples)
@@ -264,19 +265,9 @@ def _measured(
     return [replace(r, photo=p) for r, p in zip(records, examples.tolist(), strict=True)]
 
 
-def _pictures(attributions: Any, images: Images, named: Chosen) -> Images:
-    """Textures as they came from `attribute`, one row each."""
-    given = attributions if isinstance(attributions, tuple) else (attributions,)
-    if len(given) != len(images):
-        raise ArgumentError(f"{len(given)} attributions came for {len(images)} inputs")
-    filters = () if named.one else (len(named.indices),)
-    pictures = []
-    for picture, image in zip(given, images, strict=True):
-        expected = (len(image), *filters, *image.shape[1:])
-        if tuple(picture.shape) != expected:
-            raise ArgumentError(
-                f"attributions have shape {tuple(picture.shape)}, expected {expected}: pass the inputs "
-                "and neuron_selector they were made with, photos before filters"
-            )
-        pictures.append(picture.detach().reshape(-1, *image.shape[1:]))
-    return tuple(pictures)
+def _require_photos(inputs: Any) -> None:
+    if not isinstance(inputs, Tensor) or inputs.dim() != 4:
+        found = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs)
+        raise ArgumentTypeError(
+            f"a renderer draws photos, a tensor (N, C, H, W), but found: {found}"
+        )

@@ -15,9 +15,9 @@ from captum_featinv.images.display import as_jpeg, as_saved
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.metrics import specificity, texture
 from captum_featinv.metrics.table import as_html, as_table
+from captum_featinv.network.inputs import Images
 from captum_featinv.transform import gaussian_blur
 
-Images = tuple[Tensor, ...]
 Code = Callable[[Images], Tensor]
 
 _JPEG_QUALITY = 30
@@ -99,7 +99,7 @@ class Report(list[FilterRecord]):
 @torch.no_grad()
 def measure(
     code_of: Code,
-    pictures: tuple[Tensor, ...],
+    pictures: Images,
     photo_code: Tensor,
     filters: Tensor,
     target: Tensor,

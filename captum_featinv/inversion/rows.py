@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from captum_featinv.errors import LayerError
+from captum_featinv.errors import LayerError, warn
 from captum_featinv.images.normalization import Normalization
-from captum_featinv.inversion.targets import Codes, Rows
+from captum_featinv.inversion.targets import Rows
 from captum_featinv.network.inputs import Images, Inputs
-from captum_featinv.network.reading import Reader
+from captum_featinv.network.reading import Codes, Reader
 from captum_featinv.optimization.loop import Found, Phase, follow, start_image
 from captum_featinv.optimization.precision import Arithmetic
 from captum_featinv.optimization.recipe import Recipe
@@ -92,6 +92,13 @@ class SomeRows:
     def solve(self, advance: Callable[[], Any]) -> tuple[Solution, bool]:
         """What following the recipe gives, and whether Ctrl-C came meanwhile."""
         found = self._follow(advance)
+        if found.unreached:
+            numbers = ", ".join(map(str, found.unreached))
+            layers = ", ".join(self._question.reader.layers)
+            warn(
+                f"input {numbers} does not reach layer {layers}: its start image is returned; choose a "
+                "layer behind all inputs, or pass this one in additional_forward_args"
+            )
         return self._judged(found.images, found.lost), found.interrupted
 
     def unsolved(self) -> Solution:

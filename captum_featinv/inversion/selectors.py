@@ -24,6 +24,11 @@ class Chosen(NamedTuple):
         """The filters, without the places where they may fire."""
         return [index[0] if isinstance(index, tuple) else index for index in self.indices]  # type: ignore[misc]
 
+    @property
+    def dimension(self) -> tuple[int, ...]:
+        """What the filters add to a result's shape, behind the examples: a list its length."""
+        return () if self.one else (len(self.indices),)
+
     def places(self, code: Tensor) -> Tensor | None:
         """Where each filter may fire, (filters, *positions), or None for everywhere."""
         if not any(isinstance(index, tuple) for index in self.indices):

@@ -6,8 +6,8 @@ from tqdm import tqdm
 
 from captum_featinv.errors import warn
 from captum_featinv.inversion.rows import Question, Solution, SomeRows
-from captum_featinv.inversion.targets import Codes, Targets
-from captum_featinv.network.reading import ROWS_AT_ONCE
+from captum_featinv.inversion.targets import Targets
+from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.optimization.loop import runs_alone
 from captum_featinv.optimization.ways import ways
 
@@ -31,7 +31,7 @@ def solve(
         rows_at_once: images in one forward; changes memory and time, not the results.
         title: of a progress bar, or None for none.
     """
-    at_once = rows_at_once or ROWS_AT_ONCE
+    at_once = batch_size(rows_at_once)
     together = 1 if runs_alone(question.recipe) else at_once
     chunks = [
         (way, chunk)

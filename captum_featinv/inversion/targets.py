@@ -1,12 +1,12 @@
 """What the code of each image has to become: the problems that an inversion solves, one a row."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from captum_featinv.codes import Energy, feature_map_target
+from captum_featinv.network.reading import Codes
 from captum_featinv.objectives.code import (
     CodeMatch,
     CodeMatches,
@@ -14,7 +14,6 @@ from captum_featinv.objectives.code import (
     half_square,
 )
 
-Codes = Mapping[str, Tensor]
 # The losses of some rows, (rows,), for what layers put out; `leakage` weighs all filters but the one of
 # interest, if there is one.
 RowLosses = CodeMatch | CodeMatches | FeatureMapMatch

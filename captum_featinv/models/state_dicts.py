@@ -15,6 +15,8 @@ _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 # Of DataParallel, torch.compile and Lightning.
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 _NAMED = 3  # of many wrong keys
+# Batch norms before PyTorch 0.4.1 did not count, and nothing in eval mode asks them.
+_COUNTER = ".num_batches_tracked"
 
 
 def read_state(path: Path) -> State:
@@ -72,6 +74,7 @@ def fit(state: State, model: nn.Module, path: Path, name: str) -> bool:
     wrong = [
         key
         for key in dict.fromkeys([*wanted, *state])
+        if not (key not in state and key.endswith(_COUNTER))
         if key not in state or key not in wanted or state[key].shape != wanted[key].shape
     ]
     others = [key for key in wrong if key.split(".")[0] not in {k.split(".")[0] for k in head}]

@@ -101,22 +101,26 @@ def ablation(
         ArgumentError: there are fewer others than filters, so that no draw is possible.
         LayerError, FilterError: see `ablated`.
     """
-    pool = torch.tensor([k for k in others if k not in set(filters)], dtype=torch.long)
+    pool = [k for k in others if k not in set(filters)]
     if draws and len(others) and len(pool) < len(filters):
         raise ArgumentError(
             f"{len(filters)} filters cannot be compared with as many others that fire: there are "
             f"{len(pool)}; ablate fewer"
         )
-    dice = torch.Generator().manual_seed(seed)
-    number = draws if len(pool) else 0
-    drawn = [pool[torch.randperm(len(pool), generator=dice)[: len(filters)]] for _ in range(number)]
+    dice = torch.Generator("cpu").manual_seed(seed)
+    drawn = [_drawn(pool, len(filters), dice) for _ in range(draws if pool else 0)]
     with untouched(model, inputs.device), torch.no_grad():
         score = _score(model, inputs, target)
         losses = []
-        for chosen in (list(filters), *(draw.tolist() for draw in drawn)):
+        for chosen in (list(filters), *drawn):
             with ablated(model, layer, chosen, inputs):
                 losses.append(score - _score(model, inputs, target))
     return Ablation(list(filters), score, losses[0], losses[1:])
+
+
+def _drawn(pool: Sequence[int], count: int, dice: torch.Generator) -> list[int]:
+    order = torch.randperm(len(pool), generator=dice, device="cpu")
+    return [pool[place] for place in order[:count].tolist()]
 
 
 def _score(model: nn.Module, inputs: Tensor, target: int) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from captum_featinv.errors import FeatInvError, ForwardError, LayerError
 from captum_featinv.network.hooking.compiled import unwrapped
-from captum_featinv.network.hooking.hooks import hook_all
+from captum_featinv.network.hooking.hooks import hook_all, is_replica
 from captum_featinv.network.hooking.opaque import picked, why_silent
 from captum_featinv.network.hooking.outputs import Outputs
 from captum_featinv.network.hooking.schedule import Counts, Schedule, Traits
@@ -158,7 +158,8 @@ class Activations:
 
     def _run_as_before(self, inputs: tuple[Any, ...], expected: Counts, own: int) -> bool:
         """The run of every step, in which nothing is looked at but what is asked for."""
-        self._left, self._latest = dict(expected), {}
+        self._begin(())  # what an earlier run put out is let go of
+        self._left = dict(expected)
         if self._writes:
             own = 0
         try:
@@ -231,7 +232,7 @@ class Activations:
         raise LayerError(f"{silent}{why_silent(self._model)}")
 
     def _spoken(self, name: str, module: nn.Module, _inputs: Any, output: Any) -> None:
-        replica = "_is_replica" in vars(module)
+        replica = is_replica(module)
         ours = self._running if replica else _HERE.stack[-1:] == [self]
         if not ours:
             return

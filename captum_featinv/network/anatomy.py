@@ -56,9 +56,10 @@ def anatomy(
     Raises:
         LayerError: no layer puts out a tensor.
     """
-    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    numbers = (p for p in model.parameters() if p.is_floating_point())
+    weight = next(numbers, torch.zeros((), device="cpu"))
     size = (height, width) if frames is None else (frames, height, width)
-    image = torch.zeros(1, channels, *size).to(weight)
+    image = weight.new_zeros(1, channels, *size)
     names = running_layers(model, image)
     layers = in_python(list_layers(model))
     probes = {name: _Probe() for name in names}

@@ -1,6 +1,7 @@
 """Read codes: what layers put out, seen through their views, channels in dimension 1."""
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -13,10 +14,11 @@ from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.views import View
 
-Codes = dict[str, Tensor]
+# What layers put out, by their names.
+Codes = Mapping[str, Tensor]
 
 # Images in one forward where the caller names no number: enough for a GPU, 2 GB in a VGG at 224 px.
-ROWS_AT_ONCE = 8
+_ROWS_AT_ONCE = 8
 
 
 class Reader:
@@ -56,11 +58,12 @@ class Reader:
         """The codes of photos, some at a time.
 
         Raises:
-            ArgumentError: a code is not finite, or is not one for every photo.
+            ArgumentError: a code is not finite, or is not one for every photo; or `rows_at_once` is no
+                positive number.
             LayerError: a code is complex, or the layer puts out none.
         """
         parts = []
-        for chunk in inputs.chunks(rows_at_once or ROWS_AT_ONCE):
+        for chunk in inputs.chunks(batch_size(rows_at_once)):
             parts.append(self(chunk))
             for layer, code in parts[-1].items():
                 _check(code, len(chunk), layer)
@@ -83,6 +86,21 @@ class Reader:
             view = self._found[layer]
             code = code if view is None else view(code)
         return code if code.dtype == torch.float64 else code.float()
+
+
+def batch_size(asked: Any) -> int:
+    """How many images go into one forward: as many as are asked for, or 8.
+
+    Raises:
+        ArgumentError: that is no positive number.
+    """
+    if asked is None:
+        return _ROWS_AT_ONCE
+    if not isinstance(asked, Integral) or asked < 1:
+        raise ArgumentError(
+            f"Batch size must be greater than 0, and whole. Given internal_batch_size={asked}"
+        )
+    return int(asked)
 
 
 def views_of(

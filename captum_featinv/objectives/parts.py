@@ -53,7 +53,7 @@ def per_channel(weight: Tensor, code: Tensor, layer: str) -> Tensor:
     Raises:
         ArgumentError: there are more or fewer weights than channels.
     """
-    weight = torch.as_tensor(weight).to(code)
+    weight = torch.as_tensor(weight, device=getattr(weight, "device", "cpu")).to(code)
     channels = code.shape[1]
     if weight.numel() != channels:
         raise ArgumentError(

@@ -12,7 +12,7 @@ Filters = int | Sequence[int] | Tensor
 
 def fixed(target: Tensor) -> Tensor:
     """A copy of a target that nobody changes any more, without gradients."""
-    return torch.as_tensor(target).detach().clone()
+    return torch.as_tensor(target, device=getattr(target, "device", "cpu")).detach().clone()
 
 
 def one_per_row(
@@ -46,7 +46,7 @@ def indices_of(filters: Filters) -> Tensor:
     Raises:
         ArgumentTypeError: they are no integers, or a table of them.
     """
-    indices = torch.as_tensor(filters)
+    indices = torch.as_tensor(filters, device=getattr(filters, "device", "cpu"))
     if indices.is_floating_point() or indices.dtype == torch.bool or indices.dim() > 1:
         raise ArgumentTypeError(
             f"`filters` must be an int, or a sequence of ints, one a row, but found: {filters!r}"

@@ -32,7 +32,8 @@ def descend(
     step waits for the device, and only `parameters` get gradients, so the model's weights get none.
 
     Args:
-        parameters: leaves that require grad and that `optimizer` steps.
+        parameters: leaves that require grad and that `optimizer` steps; it is left without a gradient
+            on which no loss depends.
         losses: the loss of every row, (rows,), in a step that is given by its number, from 0. It may
             be asked several times within a step (L-BFGS) and has to answer alike.
         optimizer: any of torch's.
@@ -50,10 +51,10 @@ def descend(
             with torch.enable_grad():
                 rows = losses(number)
             ones = torch.ones_like(rows) if ones is None else ones
-            gradients = torch.autograd.grad(rows, parameters, ones)
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                clipped = gradient if clip is None else gradient.clamp(-clip, clip)
-                parameter.grad = _laid_like(clipped, parameter)
+            for parameter, gradient in zip(
+                parameters, _gradients(rows, parameters, ones), strict=True
+            ):
+                parameter.grad = None if gradient is None else _ready(gradient, parameter, clip)
             evaluated.append(rows.detach())
             return evaluated[-1].sum() if asks else None
 
@@ -63,8 +64,22 @@ def descend(
         yield Step(number + 1, evaluated[0])
 
 
-def _laid_like(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """As autograd itself would leave it: L-BFGS views it flat, others are slow on mixed layouts."""
-    if gradient.stride() == parameter.stride():
-        return gradient
-    return torch.empty_like(parameter).copy_(gradient)
+def _gradients(
+    rows: Tensor, parameters: Sequence[Tensor], ones: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Those of some parameters may be None, because the losses do not depend on them; not of all."""
+    found = torch.autograd.grad(rows, parameters, ones, allow_unused=len(parameters) > 1)
+    if all(gradient is None for gradient in found):
+        raise RuntimeError(f"all {len(found)} parameters appear to not have been used in the graph")
+    return found
+
+
+def _ready(gradient: Tensor, parameter: Tensor, clip: float | None) -> Tensor:
+    """Clipped, and as autograd itself would leave it.
+
+    L-BFGS views it flat, and others are slow on mixed layouts.
+    """
+    clipped = gradient if clip is None else gradient.clamp(-clip, clip)
+    if clipped.stride() == parameter.stride():
+        return clipped
+    return torch.empty_like(parameter).copy_(clipped)

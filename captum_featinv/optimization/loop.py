@@ -8,14 +8,15 @@ from torch import Tensor
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.denoise import total_variation_denoise
+from captum_featinv.network.inputs import Images
 from captum_featinv.optimization.descent import descend
 from captum_featinv.optimization.optimizers import couples_rows
 from captum_featinv.optimization.precision import Arithmetic, candidates
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.optimization.record import LOOK_EVERY, Images, Record
+from captum_featinv.optimization.record import LOOK_EVERY, Record
 from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.param.pixel import clamped_pixels, free_pixels, sigmoid_pixels
-from captum_featinv.transform import View
+from captum_featinv.transform import Lens
 
 _BOUNDED = (clamped_pixels, sigmoid_pixels)
 
@@ -34,11 +35,15 @@ Losses = Callable[[Images, Phase], Tensor]
 
 
 class Found(NamedTuple):
-    """The images that were found, which rows did not stay finite, and whether Ctrl-C came."""
+    """The images that were found, which rows did not stay finite, and whether Ctrl-C came.
+
+    `unreached` are the numbers of the inputs on which no loss depends: their images are the start's.
+    """
 
     images: Images
     lost: Tensor
     interrupted: bool
+    unreached: list[int]
 
 
 def follow(
@@ -91,7 +96,8 @@ def follow(
     except KeyboardInterrupt:
         interrupted = True
     record.look(_drawn(images))
-    return Found(_finished(recipe, record.images, bounded), record.lost, interrupted)
+    finished = _finished(recipe, record.images, bounded)
+    return Found(finished, record.lost, interrupted, [] if interrupted else _unreached(images))
 
 
 def start_image(recipe: Recipe, grey: Tensor, generator: torch.Generator) -> Tensor:
@@ -137,6 +143,10 @@ def _written(
     ]
 
 
+def _unreached(images: Sequence[Parameterization]) -> list[int]:
+    return [i for i, image in enumerate(images) if all(p.grad is None for p in image.parameters)]
+
+
 def _drawn(images: Sequence[Parameterization]) -> Images:
     return tuple(image.draw().detach() for image in images)
 
@@ -151,7 +161,7 @@ def _losses_at(
     """The losses in a step; what can be drawn or made beforehand is."""
     generator = torch.Generator("cpu").manual_seed(seed)
     ready = _Ready(starts)
-    views = [
+    lenses = [
         [ready(transform.draw(generator)) for transform in recipe.transforms]
         for _ in range(recipe.n_steps)
     ]
@@ -159,28 +169,28 @@ def _losses_at(
 
     def losses_at(step: int) -> Tensor:
         drawn = [image.draw() for image in images]
-        for each in views[step]:
-            drawn = [view(image) for view, image in zip(each, drawn, strict=True)]
+        for each in lenses[step]:
+            drawn = [lens(image) for lens, image in zip(each, drawn, strict=True)]
         return losses(tuple(drawn), phases[step])
 
     return losses_at
 
 
 class _Ready:
-    """Makes views ready for images: what they need lies on the device before the first step."""
+    """Makes lenses ready for images: what they need lies on the device before the first step."""
 
     def __init__(self, images: Images) -> None:
         self._images = images
-        self._known: dict[View, list[View]] = {}
+        self._known: dict[Lens, list[Lens]] = {}
 
-    def __call__(self, view: View) -> list[View]:
-        """A view of every image."""
-        prepare = getattr(view, "ready_for", None)
+    def __call__(self, lens: Lens) -> list[Lens]:
+        """One lens for every image."""
+        prepare = getattr(lens, "ready_for", None)
         if prepare is None:
-            return [view] * len(self._images)
-        if view not in self._known:
-            self._known[view] = [prepare(image) for image in self._images]
-        return self._known[view]
+            return [lens] * len(self._images)
+        if lens not in self._known:
+            self._known[lens] = [prepare(image) for image in self._images]
+        return self._known[lens]
 
 
 def _finished(recipe: Recipe, images: Images, bounded: Sequence[bool]) -> Images:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-Images = tuple[Tensor, ...]
+from captum_featinv.network.inputs import Images
 
 # Steps between two looks at the images: a look costs as much as a small network.
 LOOK_EVERY = 10

@@ -1,6 +1,6 @@
 """Which photos can be computed in which way: the fastest one that keeps their codes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ def ways(
     recipe: Recipe,
     reader: Reader,
     inputs: Inputs,
-    codes: Mapping[str, Tensor],
+    codes: Codes,
     examples: Tensor,
     rows_at_once: int,
 ) -> Iterator[tuple[Arithmetic, Tensor]]:
@@ -52,7 +52,7 @@ def ways(
 
 
 def _agreeing(
-    reader: Reader, inputs: Inputs, codes: Mapping[str, Tensor], way: Arithmetic, at_once: int
+    reader: Reader, inputs: Inputs, codes: Codes, way: Arithmetic, at_once: int
 ) -> Tensor:
     """Which photos have the same codes when they are computed in this way, (photos,)."""
     nobody = torch.zeros(len(inputs), dtype=torch.bool, device=inputs.images[0].device)

@@ -1,12 +1,11 @@
 """How an image is written down for an optimiser: its parameters, and how to draw it from them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
 
 Draw = Callable[[], Tensor]
-ParamFn = Callable[[], tuple[Iterable[Tensor], Draw]]
 
 
 class Parameterization(NamedTuple):
@@ -14,3 +13,7 @@ class Parameterization(NamedTuple):
 
     parameters: list[Tensor]
     draw: Draw
+
+
+# What a renderer takes: called anew for every picture.
+ParamF = Callable[[], Parameterization]

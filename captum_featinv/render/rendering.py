@@ -4,10 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
@@ -16,11 +13,12 @@ from tqdm import tqdm
 from captum_featinv.errors import ArgumentError, ArgumentTypeError, warn
 from captum_featinv.network.untouched import untouched
 from captum_featinv.objectives import as_objective
-from captum_featinv.optimization.descent import descend
+from captum_featinv.optimization.descent import Step, descend
 from captum_featinv.param import as_param, image
 from captum_featinv.render.features import Features
+from captum_featinv.render.showing import Array, Showing, display, tensor_to_img_array
 from captum_featinv.transform import (
-    View,
+    Lens,
     compose,
     normalize,
     preprocess_inceptionv1,
@@ -29,8 +27,6 @@ from captum_featinv.transform import (
 
 # Lucent enlarges what is smaller: the size that torchvision's classifiers were trained on.
 _SMALLEST = 224
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,12 +46,12 @@ class RenderResult:
     step: int
 
 
-def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to show
+def render_vis(  # noqa: PLR0913 - Lucent's signature, and its ways to show
     model: nn.Module,
     objective_f: Any,
     param_f: Any = None,
     optimizer: Callable[[list[Tensor]], Optimizer] | None = None,
-    transforms: Iterable[View] | None = None,
+    transforms: Iterable[Lens] | None = None,
     thresholds: Sequence[int] = (512,),
     verbose: bool = False,
     preprocess: bool = True,
@@ -97,7 +93,8 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
         picture as it was then.
 
     Raises:
-        ArgumentError: no thresholds, or one that is not positive.
+        ArgumentError: no thresholds, or one that is not positive; images that cannot be shown or saved
+            although they are to be.
         ArgumentTypeError: an argument of another kind.
         LayerError: the objective asks for a layer that the model does not have.
     """
@@ -106,13 +103,15 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
     parameters, draw = as_param(image(128) if param_f is None else param_f)
     chosen = _optimizer(optimizer or _adam, parameters)
     first = draw().detach()
+    show = Showing(show_image, show_inline, save_image, image_name)
+    show.require(first)
     distort = standard_transforms if transforms is None else tuple(transforms)
     prepare = _preparation(model, first.shape, preprocess=preprocess, size=fixed_image_size)
     weight = next(model.parameters(), first)
     run = _Run(list(thresholds), verbose=verbose, show_inline=show_inline)
     with untouched(model, weight.device), Features(model, objective.relevant_layers) as features:
 
-        def losses_of(distorted: View) -> Tensor:
+        def losses_of(distorted: Lens) -> Tensor:
             drawn = draw()
             inputs = prepare(distorted(drawn)).to(weight)
             return features.loss(objective, drawn, inputs).reshape(1)
@@ -120,29 +119,19 @@ def render_vis(  # noqa: PLR0913, PLR0915 - Lucent's signature, and its ways to 
         if verbose:
             with torch.no_grad():
                 print(f"Initial loss: {losses_of(_drawn(distort)).item():.3f}")  # noqa: T201
-        losses = _one_view_a_step(losses_of, distort)
+        losses = _one_lens_a_step(losses_of, distort)
         loop = descend(parameters, losses, chosen, n_steps=steps)
-        try:
-            for step in tqdm(loop, disable=not progress, total=steps):
-                run.add(step.number, step.losses, draw)
-        except KeyboardInterrupt:
-            warn(f"interrupted after {run.step} of {steps} steps: the picture is as far as it came")
-            run.snapshots.append(tensor_to_img_array(draw()))
+        run.follow(tqdm(loop, disable=not progress, total=steps), draw)
     final = draw().detach()
-    if save_image:
-        export(final, image_name)
-    if show_inline:
-        _display(_side_by_side(final))
-    elif show_image:
-        view(final)
+    show(final)
     return run.result(final) if return_result else run.snapshots
 
 
-def _one_view_a_step(
-    losses_of: Callable[[View], Tensor], transforms: Sequence[Any]
+def _one_lens_a_step(
+    losses_of: Callable[[Lens], Tensor], transforms: Sequence[Any]
 ) -> Callable[[int], Tensor]:
     """The losses of a step, under distortions that are drawn once for it."""
-    latest: tuple[int, View] = (-1, compose(()))
+    latest: tuple[int, Lens] = (-1, compose(()))
 
     def losses(step: int) -> Tensor:
         nonlocal latest
@@ -163,7 +152,17 @@ class _Run:
         self.snapshots: list[Array] = []
         self.step = 0
 
-    def add(self, step: int, losses: Tensor, draw: Callable[[], Tensor]) -> None:
+    def follow(self, loop: Iterable[Step], draw: Callable[[], Tensor]) -> None:
+        """All steps, or as many as come before Ctrl-C."""
+        try:
+            for step in loop:
+                self._add(step.number, step.losses, draw)
+        except KeyboardInterrupt:
+            last = max(self._thresholds)
+            warn(f"interrupted after {self.step} of {last} steps: the picture is as far as it came")
+            self.snapshots.append(tensor_to_img_array(draw()))
+
+    def _add(self, step: int, losses: Tensor, draw: Callable[[], Tensor]) -> None:
         self.step = step
         self._losses.append(losses)
         if step not in self._thresholds:
@@ -171,28 +170,12 @@ class _Run:
         if self._verbose:
             print(f"Loss at step {step}: {losses.item():.3f}")  # noqa: T201
             if self._show_inline:
-                _display(_side_by_side(draw()))
+                display(draw())
         self.snapshots.append(tensor_to_img_array(draw()))
 
     def result(self, final: Tensor) -> RenderResult:
         losses = torch.cat(self._losses).tolist() if self._losses else []
         return RenderResult(final, losses, self.snapshots, self.step)
-
-
-def tensor_to_img_array(drawn: Tensor) -> Array:
-    """An image (batch, channel, height, width) as an array (batch, height, width, channel)."""
-    array: Array = drawn.detach().to("cpu", torch.float32, copy=True).numpy()
-    return np.transpose(array, (0, 2, 3, 1))
-
-
-def export(drawn: Tensor, image_name: str | None = None) -> None:
-    """Write the images of a batch beside one another, to `image.jpg` if there is no name."""
-    _side_by_side(drawn).save(image_name or "image.jpg")
-
-
-def view(drawn: Tensor) -> None:
-    """Open the images of a batch beside one another in the system's viewer."""
-    _side_by_side(drawn).show()
 
 
 def _adam(parameters: list[Tensor]) -> Optimizer:
@@ -221,7 +204,7 @@ def _steps(thresholds: Any) -> int:
     return int(max(thresholds))
 
 
-def _drawn(transforms: Iterable[Any]) -> View:
+def _drawn(transforms: Iterable[Any]) -> Lens:
     """The transforms with their dice thrown, where they are ours."""
     return compose(
         t.draw(getattr(t, "generator", None)) if hasattr(t, "draw") else t for t in transforms
@@ -230,9 +213,9 @@ def _drawn(transforms: Iterable[Any]) -> View:
 
 def _preparation(
     model: nn.Module, shape: torch.Size, *, preprocess: bool, size: int | tuple[int, int] | None
-) -> View:
+) -> Lens:
     """What Lucent does to an image before it shows it to the model."""
-    steps: list[View] = []
+    steps: list[Lens] = []
     if preprocess:
         old = type(model).__name__ == "InceptionV1"
         steps.append(preprocess_inceptionv1() if old else normalize())
@@ -245,16 +228,3 @@ def _preparation(
         )
     # Convolutions differ in their last bits with the strides; Lucent's input is contiguous.
     return compose([*steps[:1], torch.Tensor.contiguous, *steps[1:]])
-
-
-def _side_by_side(drawn: Tensor) -> Image.Image:
-    """The rows of a batch beside one another as one 8-bit picture."""
-    wide = np.concatenate(list(tensor_to_img_array(drawn).clip(0, 1)), axis=1)
-    eight_bit = (wide * 255).astype(np.uint8)
-    return Image.fromarray(eight_bit[..., 0] if eight_bit.shape[-1] == 1 else eight_bit)
-
-
-def _display(picture: Image.Image) -> None:
-    from IPython.display import display
-
-    display(picture)  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from captum.metrics import sensitivity_max
 from torch import Tensor, nn
 
 from captum_featinv.codes import live_filters
-from captum_featinv.errors import ArgumentError, warn
+from captum_featinv.errors import ArgumentError, LayerError, warn
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.ablation import Ablation, ablation
@@ -55,16 +55,16 @@ def explain(
 
     Raises:
         ArgumentError: no such class or method, or the model is no classifier.
+        LayerError: there is no such layer, or it puts out no maps.
         ForwardError: Captum's method failed on this model.
 
     Warns:
         FeatInvWarning: nobody trained the classifier, so that there is nothing to explain.
     """
-    recipe = Recipe.default() if recipe is None else recipe
     asked = _asked(loaded, photo, layer, target)
     model, inputs, space = loaded.model, asked.inputs, loaded.normalization
     attribution = layer_attribution(model, asked.layer, inputs, asked.target, method)[0]
-    filters = _strongest(attribution, count)
+    filters = _strongest(attribution, count, asked.layer)
     code = read_code(model, asked.layer, inputs)
     # Before the minutes that textures take: these may refuse.
     removed = _without(model, asked, filters, code, seed) if ablate else None
@@ -116,8 +116,13 @@ def _asked(loaded: LoadedModel, photo: Tensor, layer: Layer | None, target: int 
     return _Asked(inputs, name, target, float(scores.softmax(0)[target]))
 
 
-def _strongest(attribution: Tensor, count: int) -> list[int]:
+def _strongest(attribution: Tensor, count: int, layer: str) -> list[int]:
     """The filters that say most for the class."""
+    if attribution.dim() != 3:
+        raise LayerError(
+            f"layer {layer!r} has numbers without places, so nothing can be shown on the photo; choose "
+            "one with feature maps (channel, height, width)"
+        )
     if count < 1:
         raise ArgumentError(f"the number of filters must be positive. Given: {count}")
     by_filter = attribution.flatten(1).sum(1)

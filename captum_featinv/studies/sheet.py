@@ -18,7 +18,8 @@ from captum_featinv.network.reading import read_code
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.sheet_row import SheetRow, labels_of, sheet_of
 
-Chosen = Callable[[Tensor], list[int]]
+# From a layer's code for a photo to the filters to show.
+Choice = Callable[[Tensor], list[int]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def texture_sheet(
     loaded: LoadedModel,
     photos: Mapping[str, Tensor],
     layers: Sequence[str],
-    choose: Chosen,
+    choose: Choice,
     *,
     energy: Energy = "layer",
     recipe: Recipe | None = None,
@@ -70,7 +71,7 @@ class _Textures:
     """How the rows of a sheet are made."""
 
     loaded: LoadedModel
-    choose: Chosen
+    choose: Choice
     energy: Energy
     recipe: Recipe
     seed: int

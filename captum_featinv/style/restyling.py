@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, overload
 
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -20,12 +20,15 @@ from captum_featinv.images.normalization import (
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.depth import layers_for_style
 from captum_featinv.network.layers import Layer, find_layer
-from captum_featinv.network.reading import Reader
+from captum_featinv.network.reading import Reader, batch_size
 from captum_featinv.network.untouched import untouched
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.param.noise import natural_noise
 from captum_featinv.style.restyler import Restyler
 from captum_featinv.style.target import Match, StyleDistances, StyleTarget
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # Enough for energies in a VGG-16 at 256 px; the noise is less than one sees.
 RECIPE = Recipe(
@@ -51,6 +54,46 @@ class Restyled(NamedTuple):
     after: StyleDistances
 
 
+class Options(TypedDict, total=False):
+    """How images are restyled; see `restyle`."""
+
+    match: Match
+    style_layers: Sequence[Layer] | Mapping[Layer, float] | None
+    content_layer: Layer | None
+    content_weight: float
+    smooth: bool | None
+    scales: Sequence[float]
+    n_steps: int | None
+    internal_batch_size: int | None
+    seed: int
+    mean: Statistic | None
+    std: Statistic
+    recipe: Recipe | None
+    show_progress: bool
+
+
+@overload
+def restyle(
+    model: nn.Module,
+    content: Tensor,
+    style: Tensor,
+    *,
+    return_distances: Literal[False] = False,
+    **options: "Unpack[Options]",
+) -> Tensor: ...
+
+
+@overload
+def restyle(
+    model: nn.Module,
+    content: Tensor,
+    style: Tensor,
+    *,
+    return_distances: Literal[True],
+    **options: "Unpack[Options]",
+) -> Restyled: ...
+
+
 def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     model: nn.Module,
     content: Tensor,
@@ -63,14 +106,14 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     smooth: bool | None = None,
     scales: Sequence[float] = (1.0,),
     n_steps: int | None = None,
-    internal_batch_size: int = 4,
+    internal_batch_size: int | None = 4,
     seed: int = 0,
     mean: Statistic | None = IMAGENET_MEAN,
     std: Statistic = IMAGENET_STD,
     recipe: Recipe | None = None,
     return_distances: bool = False,
     show_progress: bool = False,
-) -> Any:
+) -> Tensor | Restyled:
     r"""Purposefully modified code inversion: the content image with the energies of the style image.
 
     The energies of a style image's feature maps, a number for each filter, are what remains of it; an
@@ -96,7 +139,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
             default where the network adds shortcuts.
         scales: parts of the size to work at, coarse to fine: (0.5, 1) finds large structure first.
         n_steps: at every scale; the recipe's if None, and without one 50 for energies alone, or 80.
-        internal_batch_size: images in one forward; changes memory and time, not the result.
+        internal_batch_size: images in one forward, 8 if None; changes memory and time, not the result.
         seed: of a faint noise on the start image.
         mean: see `CodeInversion`.
         std: see `CodeInversion`.
@@ -122,7 +165,8 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
     """
     _check(content, style, scales)
     space = Normalization(mean, std)
-    (contents,), (styles,) = images_of(content), images_of(style)
+    (contents,), (styles,) = images_of(content), images_of(style.to(content.device))
+    styles = styles.to(contents.dtype)
     for images in (contents, styles):
         warn_of_range(images, space)
     recipe = RECIPES.get(match, RECIPE) if recipe is None else recipe
@@ -134,7 +178,10 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
             reader = Reader(activations, tuple(chosen.modules))
             restyler = Restyler(reader, target, recipe, space, tuple(scales), seed)
             found = restyler.restyle(
-                contents, styles, rows_at_once=internal_batch_size, show_progress=show_progress
+                contents,
+                styles,
+                rows_at_once=batch_size(internal_batch_size),
+                show_progress=show_progress,
             )
             if not return_distances:
                 return found
@@ -142,7 +189,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
             return Restyled(found, before, restyler.distances(found, contents, styles))
 
 
-class _Chosen(NamedTuple):
+class _Layers(NamedTuple):
     """The layers in question: weights of those for style, the one for content, and their modules."""
 
     weights: dict[str, float]
@@ -157,7 +204,7 @@ def _chosen(
     style_layers: Sequence[Layer] | Mapping[Layer, float] | None,
     content_layer: Layer | None,
     smooth: bool | None,
-) -> _Chosen:
+) -> _Layers:
     """What the caller named; what was left open is chosen by depth."""
     residual = False
     if style_layers is None or content_layer is None:
@@ -171,7 +218,7 @@ def _chosen(
         name, modules[name] = find_layer(model, layer)
         weights[name] = float(weight)
     content, modules[content] = find_layer(model, content_layer)
-    return _Chosen(weights, content, residual if smooth is None else smooth, modules)
+    return _Layers(weights, content, residual if smooth is None else smooth, modules)
 
 
 def _check(contents: Any, styles: Any, scales: Sequence[float]) -> None:

@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.metrics import style as metrics
+from captum_featinv.network.reading import Codes
 from captum_featinv.objectives.code import CodeMatch
 from captum_featinv.objectives.moments import EnergyMatch, GramMatch, gram_of, maps_of
 from captum_featinv.objectives.objective import Activations
 
 Match = Literal["energies", "gram", "both"]
-Codes = Mapping[str, Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 

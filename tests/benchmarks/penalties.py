@@ -1,4 +1,4 @@
-"""Penalties on the image as ingredients of a recipe: a view that changes nothing but the gradient."""
+"""Penalties on the image as ingredients of a recipe: a lens that changes nothing but the gradient."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from captum_featinv.transform import View
+from captum_featinv.transform import Lens
 
 # Mahendran and Vedaldi 2016 (arXiv 1512.02017): a natural image strays by B from its mean, and by V
 # from pixel to pixel, so that penalties in these units mean the same for every image range and size.
@@ -33,7 +33,7 @@ class Penalty:
     of: Callable[[Tensor], Tensor]
     weight: float
 
-    def draw(self, _generator: Generator | None) -> View:
+    def draw(self, _generator: Generator | None) -> Lens:
         return lambda image: _Pulled.apply(image, self)
 
 

@@ -1,3 +1,4 @@
+import argparse
 import json
 import runpy
 import subprocess
@@ -11,8 +12,8 @@ from PIL import Image
 from torch import nn
 
 from captum_featinv import Recipe, cli
-from captum_featinv.cli import main
-from captum_featinv.errors import ArgumentError
+from captum_featinv.cli import main, options
+from captum_featinv.errors import ArgumentError, FeatInvWarning
 from captum_featinv.models import LoadedModel
 from captum_featinv.optimization import loop
 from captum_featinv.studies.sheet import TextureSheet
@@ -518,3 +519,17 @@ def test_python_m_exits_with_the_code_of_the_command(monkeypatch: pytest.MonkeyP
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("captum_featinv", run_name="__main__")
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(("suffix", "width"), [("webp", 16_384), ("jpg", 65_536)])
+def test_a_sheet_too_large_for_its_format_is_written_all_the_same(
+    suffix: str, width: int, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    out, report = tmp_path / "out" / f"sheet.{suffix}", tmp_path / "out" / "report.json"
+    asked = argparse.Namespace(out=out, report=report)
+    with pytest.warns(FeatInvWarning, match=rf"does not go into sheet.{suffix} .* in sheet.png"):
+        written = options.write_files(Image.new("RGB", (width, 2)), [1], asked)
+    with Image.open(written) as sheet:
+        assert sheet.size == (width, 2)
+    assert sorted(path.name for path in out.parent.iterdir()) == ["report.json", "sheet.png"]

@@ -119,3 +119,25 @@ def test_one_statistic_an_input_or_one_for_all() -> None:
     assert len(one_per_input(None, 1.0)) == 1
     with pytest.raises(ArgumentError, match="mean is for 2 inputs and std for 3"):
         one_per_input([(0.5,), None], [(1.0,)] * 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_statistics_in_an_images_shape_do_not_change_its_dtype(dtype: torch.dtype) -> None:
+    mean, std = (torch.tensor(s, dtype=torch.float64) for s in (IMAGENET_MEAN, IMAGENET_STD))
+    space = Normalization(mean.reshape(1, 3, 1, 1), std.reshape(1, 3, 1, 1))
+    image = torch.rand(2, 3, 5, 7, dtype=dtype)
+    assert_close(space.to_model(image), Normalization().to_model(image))
+    assert_close(space.to_display(image), Normalization().to_display(image))
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (3, 1, 1), (1, 3, 1, 1)], ids=str)
+def test_one_number_a_channel_comes_in_any_shape_that_broadcasts(shape: tuple[int, ...]) -> None:
+    mean, std = (
+        torch.tensor(IMAGENET_MEAN).reshape(shape),
+        torch.tensor(IMAGENET_STD).reshape(shape),
+    )
+    (space,) = one_per_input(mean, std)
+    signals = torch.rand(2, 3, 9)
+    assert_close(space.to_model(signals), Normalization().to_model(signals))
+    with pytest.raises(ArgumentError, match=r"std=.* is not positive and finite"):
+        one_per_input(mean, 0 * std)

@@ -66,6 +66,9 @@ def test_selectors(model: nn.Module, selector: Any, error: type[FeatInvError], t
         ({"energy": "all"}, "energy='all' is none of 'layer', 'own', 'rescaled'"),
         ({"n_steps": 0}, "number of steps must be a positive integer. Given: 0"),
         ({"internal_batch_size": 0}, "Batch size must be greater than 0"),
+        ({"internal_batch_size": 1.5}, "Batch size .* whole. Given internal_batch_size=1.5"),
+        ({"baselines": float("nan")}, "baselines have values that are NaN or infinite"),
+        ({"baselines": PHOTO / 0}, "baselines have values that are NaN or infinite"),
         ({"baselines": torch.zeros(2, 3, 5, 5)}, "Baseline can be provided as"),
         ({"baselines": (0.0, 0.0)}, "2 baselines came with 1 inputs"),
     ],
@@ -133,6 +136,52 @@ def test_a_rewrite_of_another_shape(model: nn.Module) -> None:
         ArgumentError, match=r"rewrite returned \(1, 8\), expected .*\(1, 8, 6, 6\)"
     ):
         CodeInversion(model, "relu").attribute(PHOTO, lambda code: code.sum((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "text"),
+    [
+        (lambda code: code > 0, "numbers that no layer puts out .*torch.bool"),
+        (lambda code: code.to(torch.complex64), r"torch.complex64.*end it with .*\.abs\(\)"),
+        (lambda code: code.to_sparse(), r"torch.sparse_coo.*\.to_dense\(\)"),
+        (lambda code: code.to("meta"), r"on meta\), expected .*on cpu"),
+        (lambda code: code / code.clamp(min=0).flatten(1).sum(1)[0] * 0 / 0, "NaN or infinite"),
+    ],
+)
+def test_a_rewrite_of_other_numbers(model: nn.Module, rewrite: Any, text: str) -> None:
+    with pytest.raises(ArgumentError, match=text):
+        CodeInversion(model, "relu").attribute(PHOTO, rewrite)
+
+
+def test_a_rewrite_may_keep_its_graph_and_round() -> None:
+    model, photo = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.rand(1, 3, 9, 9)
+    gain = torch.tensor(2.0, requires_grad=True)
+    inversion = CodeInversion(model, "1", mean=None)
+    expected = inversion.attribute(photo, lambda code: 2 * code, n_steps=3)
+    assert torch.equal(inversion.attribute(photo, lambda code: gain * code, n_steps=3), expected)
+    rounded = inversion.attribute(photo, lambda c: (9 * c).round(), n_steps=3)
+    assert torch.equal(
+        inversion.attribute(photo, lambda c: (9 * c).round().long(), n_steps=3), rounded
+    )
+
+
+@pytest.mark.parametrize("baseline", ["black", None])
+def test_baselines_that_are_neither_tensor_nor_number(model: nn.Module, baseline: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match=r"baselines must be tensors or numbers.*found: "):
+        FeatureMapInversion(model, "relu").attribute(PHOTO, 0, (baseline,))
+
+
+@pytest.mark.parametrize("inputs", [(PHOTO,), torch.zeros(1, 3, 12)], ids=["tuple", "signal"])
+def test_what_a_renderer_cannot_draw(inputs: Any) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.LazyLinear(4))
+    model(torch.zeros(1, 36))
+    with pytest.raises(ArgumentTypeError, match=r"a tensor \(N, C, H, W\), but found: "):
+        FeatureMapInversion(model.eval(), "1", mean=None).param(inputs, 0)
+
+
+def test_pictures_that_are_no_tensors(model: nn.Module) -> None:
+    with pytest.raises(ArgumentTypeError, match=r"must be tensors but found: .*ndarray"):
+        FeatureMapInversion(model, "relu").report(PHOTO.numpy(), PHOTO, 0)
 
 
 def test_pictures_that_are_not_from_these_photos(model: nn.Module) -> None:

@@ -14,7 +14,7 @@ from torch.optim import LBFGS, Adam
 
 from captum_featinv import CodeInversion, FeatureMapInversion, Recipe
 from captum_featinv.codes import single_filter
-from captum_featinv.errors import FilterError, ForwardError
+from captum_featinv.errors import FeatInvWarning, FilterError, ForwardError
 from tests.conftest import SmallNet
 from tests.inversion.replicas import Replicas
 
@@ -409,6 +409,26 @@ def test_two_inputs_are_looked_for_together() -> None:
     assert len(fmi.report((left, right), photos, [0, 1])) == 4
 
 
+def test_of_two_inputs_one_need_not_reach_the_layer(fixed: Recipe) -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = nn.Conv2d(3, 4, 3), nn.Conv2d(1, 4, 3)
+            self.relu = nn.ReLU()
+
+        def forward(self, left: Tensor, right: Tensor) -> Tensor:
+            return self.relu(self.left(left)) + self.right(right)
+
+    model, photos = Branches().eval(), (torch.rand(2, 3, 7, 9) - 0.5, torch.rand(2, 1, 7, 9) - 0.5)
+    fmi = FeatureMapInversion(model, "relu", mean=0.5, std=1.0, recipe=fixed)
+    with pytest.warns(FeatInvWarning, match="input 1 does not reach layer relu: its start image"):
+        left, right = fmi.attribute(photos, 0, (0.0, 0.25))
+    alone = nn.Sequential(model.left, model.relu)
+    plain = FeatureMapInversion(alone, "1", mean=0.5, std=1.0, recipe=fixed)
+    torch.testing.assert_close(left, plain.attribute(photos[0], 0, 0.0))
+    torch.testing.assert_close(right, torch.full_like(right, 0.25))
+
+
 @pytest.mark.parametrize("channels", [1, 5])
 def test_images_of_other_channel_counts(channels: int) -> None:
     model = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU()).eval()
@@ -445,3 +465,12 @@ def test_each_energy_asks_for_its_own_map(model: nn.Module, photos: Tensor, ener
     target = single_filter(live, energy)(code)
     expected = (found - target).square().sum((1, 2, 3)) / target.square().sum((1, 2, 3))
     torch.testing.assert_close(delta, expected)
+
+
+def test_a_photo_gives_one_picture_however_it_lies_in_memory(
+    model: nn.Module, photos: Tensor
+) -> None:
+    inversion = FeatureMapInversion(model, "relu")
+    expected = inversion.attribute(photos, 1, n_steps=STEPS)
+    as_arrays_come = photos.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    assert torch.equal(inversion.attribute(as_arrays_come, 1, n_steps=STEPS), expected)

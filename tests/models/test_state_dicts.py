@@ -131,3 +131,14 @@ def test_loading_throws_nobodys_dice() -> None:
     before = torch.get_rng_state()
     load_model("efficientnet_lite0")
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_batch_norms_of_old_files_need_not_have_counted(tmp_path: Path) -> None:
+    state = load_model("resnet18", "random").model.state_dict()
+    old = {key: v for key, v in state.items() if not key.endswith("num_batches_tracked")}
+    torch.save(old, tmp_path / "old.pth")
+    loaded = load_model("resnet18", str(tmp_path / "old.pth"))
+    assert loaded.classifier_trained
+    torch.save({k: v for k, v in old.items() if k != "bn1.running_mean"}, tmp_path / "cut.pth")
+    with pytest.raises(ArgumentError, match=r"bn1.running_mean is missing$"):
+        load_model("resnet18", str(tmp_path / "cut.pth"))

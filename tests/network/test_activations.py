@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -286,3 +287,13 @@ def test_joins_the_outputs_of_replicas_in_the_order_of_their_devices(device_ids:
     assert outputs.output("relu", [1, 0]).tolist() == [[1.0] * 3] * 2 + [[5.0] * 3]
     with pytest.raises(LayerError, match="2 devices; pass `device_ids`"):
         outputs.output("relu", None)
+
+
+def test_what_an_earlier_run_put_out_is_let_go_of(net: nn.Sequential) -> None:
+    image = torch.rand(2, 3, 12, 12, requires_grad=True)
+    kept = []
+    with opened(net, "1") as activations:
+        for _ in range(6):
+            activations.run(image)
+            kept.append(ref(activations("1")))
+        assert [one() is None for one in kept] == [True] * 5 + [False]

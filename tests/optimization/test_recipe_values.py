@@ -180,3 +180,8 @@ def test_clips_are_denoised_picture_by_picture() -> None:
     clip = torch.rand(1, 3, 4, 9, 8)
     frames = [total_variation_denoise(clip[:, :, t], 0.2) for t in range(4)]
     torch.testing.assert_close(total_variation_denoise(clip, 0.2), torch.stack(frames, 2))
+
+
+def test_a_recipe_whose_functions_were_given_lists_can_be_a_key() -> None:
+    one, other = (Recipe(optimizer=partial(torch.optim.Adam, betas=[0.9, 0.99])) for _ in range(2))
+    assert {one: "found"}[other] == "found"

@@ -489,3 +489,33 @@ def test_our_objective_in_lucents_renderer_lifts_the_filter(lucent: SimpleNamesp
     report = fmi.report(shown[None], inputs, filters)
     print(f"\n{report}")
     assert all(record.lift > 5 for record in report)
+
+
+@pytest.mark.parametrize(
+    ("channels", "options", "text"),
+    [
+        (5, {"show_image": True}, "images of 5 channels cannot be shown.*show_image=False"),
+        (2, {"save_image": True, "show_image": False}, "images of 2 channels cannot be .*saved"),
+        (3, {"save_image": True, "image_name": "nowhere/a.png"}, "no folder 'nowhere'"),
+        (3, {"save_image": True, "image_name": "picture"}, "'picture' must end as a picture does"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_before_the_first_step(
+    channels: int, options: dict[str, Any], text: str
+) -> None:
+    model = nn.Sequential(nn.Conv2d(channels, 2, 3)).eval()
+    ran: list[nn.Module] = []
+    model[0].register_forward_hook(lambda module, *_: ran.append(module))
+    asked: dict[str, Any] = {**SMALL, **QUIET, **options, "preprocess": False, "transforms": ()}
+    asked["param_f"] = lambda: param.image(8, channels=channels)
+    with pytest.raises(FeatInvError, match=text):
+        render.render_vis(model, objectives.channel("0", 0), **asked)
+    assert not ran
+
+
+def test_images_of_any_number_of_channels_are_returned() -> None:
+    model = nn.Sequential(nn.Conv2d(5, 2, 3)).eval()
+    options: dict[str, Any] = {**SMALL, "preprocess": False, "transforms": ()}
+    options["param_f"] = lambda: param.image(8, channels=5)
+    (image,) = render.render_vis(model, objectives.channel("0", 0), **options, **QUIET)
+    assert image.shape == (1, 8, 8, 5)

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 
 from captum_featinv import FeatureMapInversion, Recipe, cli
 from captum_featinv.cli import main
-from captum_featinv.errors import ArgumentError, FeatInvWarning, ForwardError
+from captum_featinv.errors import ArgumentError, FeatInvWarning, ForwardError, LayerError
 from captum_featinv.images.display import to_image
 from captum_featinv.images.files import middle_of
 from captum_featinv.images.normalization import Normalization
@@ -358,3 +358,9 @@ def test_a_cat_is_explained_by_filters_that_its_class_needs() -> None:
     assert removed.drop > max(removed.random_drops)
     assert sorted(r.rank for r in found.report)[5] <= 1
     assert all(r.robust_share > 0 and r.colours > 1.5 and not r.silent for r in found.report)
+
+
+def test_a_layer_without_places_is_refused(photo: Tensor) -> None:
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4), nn.Linear(4, 2))
+    with pytest.raises(LayerError, match=r"layer '2' has numbers without places.*feature maps"):
+        explain(LoadedModel(model.eval(), "flat", Normalization(0.5, 0.5)), photo, "2")

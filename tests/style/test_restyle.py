@@ -119,6 +119,13 @@ def test_the_image_has_the_dtype_of_the_content(
     assert torch.isfinite(images).all()
 
 
+def test_a_style_of_another_dtype_is_brought_to_the_contents(
+    model: nn.Module, photos: Tensor, style: Tensor
+) -> None:
+    expected = restyle(model, photos, style, n_steps=3)
+    assert torch.equal(restyle(model, photos, style.double(), n_steps=3), expected)
+
+
 def test_ctrl_c_gives_what_there_is(
     model: nn.Module, photos: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +155,7 @@ def test_what_does_not_fit_is_an_error(model: nn.Module, photos: Tensor, style: 
         (photos, style, {"match": "colours"}, "'colours' is none of 'energies', 'gram', 'both'"),
         (photos, style, {"style_layers": []}, "one of the style layers above 0"),
         (photos, style, {"content_layer": "conv9"}, "did you mean conv2"),
+        (photos, style, {"internal_batch_size": 0}, "Batch size must be greater than 0"),
     ]:
         with pytest.raises(ArgumentError, match=words):
             restyle(model, content, other, n_steps=1, **options)

@@ -10,12 +10,12 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-Note = Callable[[nn.Module], None]
+Listener = Callable[[nn.Module], None]
 
 
 class _Listeners(local):
     def __init__(self) -> None:
-        self.notes: list[Note] = []
+        self.listeners: list[Listener] = []
         self.announcing = 0
 
 
@@ -23,13 +23,13 @@ _HERE = _Listeners()
 
 
 @contextmanager
-def listening(note: Note) -> Iterator[None]:
-    """A block in which `note` is told of every module that is about to run in an `announced` block."""
-    _HERE.notes.append(note)
+def listening(listener: Listener) -> Iterator[None]:
+    """A block in which `listener` is told of each module about to run in an `announced` block."""
+    _HERE.listeners.append(listener)
     try:
         yield
     finally:
-        _HERE.notes.remove(note)
+        _HERE.listeners.remove(listener)
 
 
 @contextmanager
@@ -63,5 +63,5 @@ def _no_word_of_global_hooks() -> Iterator[None]:
 
 def _announce(module: nn.Module, _inputs: Any) -> None:
     if _HERE.announcing:  # another thread's modules are none of ours
-        for note in _HERE.notes:
-            note(module)
+        for listener in _HERE.listeners:
+            listener(module)
