@@ -40,11 +40,6 @@ class Shortcut:
         self._tried = False
         self.safe = True
 
-    @property
-    def proven(self) -> bool:
-        """Whether the model was stopped before and took no harm."""
-        return self._tried and self.safe
-
     def study(self, forward: Callable[[], None]) -> None:
         """Run completely, and see what that changes."""
         before = Structure(self._modules.values())
