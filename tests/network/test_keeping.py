@@ -97,12 +97,21 @@ def test_with_an_exchanged_part_all_that_goes_with_it_comes_back() -> None:
     assert other.fused
 
 
-def test_an_exchanged_parameter_comes_back() -> None:
+@pytest.mark.parametrize("rows", [2, 3])
+def test_an_exchanged_parameter_comes_back_with_what_goes_with_it(rows: int) -> None:
     layer = nn.Linear(2, 2)
     weight, keeper = layer.weight, keeping(layer)
-    layer.weight = nn.Parameter(torch.zeros(2, 2))
+    layer.weight, layer.out_features = nn.Parameter(torch.zeros(rows, 2)), rows + 5
     keeper.put_back()
     assert layer.weight is weight
+    assert layer.out_features == 2
+
+
+def test_only_the_modules_themselves_are_kept_not_those_inside(norm: Any) -> None:
+    keeper = keeping(nn.Sequential(norm))
+    norm.running_mean += 1
+    keeper.put_back()
+    assert norm.running_mean.tolist() == [1, 1]
 
 
 def test_changed_parameters_stay_and_each_kind_of_module_is_named_once() -> None:
@@ -130,25 +139,31 @@ def test_nothing_is_said_where_nothing_changed(norm: Any) -> None:
 def test_a_module_that_was_built_in_inference_mode_is_refused(what: str) -> None:
     with torch.inference_mode():
         module = nn.Linear(1, 1) if what == "parameter" else nn.BatchNorm1d(1, affine=False)
+    net = nn.Sequential(module)
     with pytest.raises(ArgumentError, match=rf"this {type(module).__name__} was built in"):
-        keeping(module)
+        keeping(*net.modules())
 
 
 def test_another_tensor_of_inference_mode_is_no_reason_to_refuse() -> None:
     module = nn.ReLU()
     with torch.inference_mode():
         module.table = torch.ones(1)  # type: ignore[assignment]
-    keeping(module).put_back()
+    keeper = keeping(module)
+    with torch.inference_mode():
+        module.table += 1
+    keeper.put_back()
+    assert module.table.tolist() == [2]  # it cannot be written to out here
 
 
-def test_a_tensor_with_a_graph_is_kept_without_it() -> None:
+@pytest.mark.parametrize("scale", [None, 1])
+def test_a_tensor_that_wants_gradients_comes_back(scale: int | None) -> None:
     module, leaf = nn.ReLU(), torch.ones(2, requires_grad=True)
-    module.table = 2 * leaf  # type: ignore[assignment]
+    module.table = leaf if scale is None else scale * leaf  # type: ignore[assignment]
     keeper = keeping(module)
     with torch.no_grad():
         module.table.zero_()
     keeper.put_back()
-    assert module.table.tolist() == [2, 2]
+    assert module.table.tolist() == [1, 1]
 
 
 def test_meta_tensors_hold_nothing_to_put_back() -> None:

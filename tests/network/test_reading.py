@@ -63,8 +63,9 @@ def test_images_of_ones_own_are_given_as_they_are_and_what_comes_after_them_neve
     model, photos, gain = Watched().eval(), torch.rand(2, 3, 6, 7), torch.tensor(2.0)
     with Activations(model, {"conv": model.conv}) as activations:
         reader = Reader(activations, ("conv",))
-        for own in (False, False, False, False, True):
-            reader(Inputs((photos,), (gain,)), own=own)
+        for own in ({}, {"own": False}, {}, {}, {"own": True}):
+            codes = reader(Inputs((photos,), (gain,)), **own)
+            assert_close(codes["conv"], model.conv(2 * photos))
     assert [image is photos for image, _ in model.given] == [False] * 4 + [True]
     assert not any(given is gain for _, given in model.given)
 
@@ -103,6 +104,12 @@ def test_a_view_that_is_given_is_the_activations_own_and_rearranges() -> None:
         reader = Reader(activations, ("said",), given)
         assert_close(reader.read(Inputs((photos,)))["said"], model.conv(photos))
         assert reader.rearranges("said")
+
+
+def test_what_a_view_gives_is_the_code_whatever_its_shape_looks_like() -> None:
+    model, photos = Watched(lambda code: (None, code)).eval(), torch.rand(2, 3, 26, 27)
+    code = read_code(model, "said", photos, view=lambda pair: pair[1].movedim(1, -1))
+    assert_close(code, model.conv(photos).movedim(1, -1))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from captum_featinv.errors import ForwardError, LayerError
 from captum_featinv.network.activations import Activations
+from tests.inversion.replicas import Replicas
 
 
 class Watched(nn.Module):
@@ -208,6 +209,32 @@ def test_an_added_layer_that_never_runs_is_named(model: Watched) -> None:
             activations.run(torch.rand(2, 3))
 
 
+def test_all_layers_that_never_run_are_named(model: Watched) -> None:
+    layers = {"one": nn.ReLU(), "last": model.last, "two": nn.ReLU()}
+    with (
+        Activations(model, layers) as activations,
+        pytest.raises(LayerError, match="given layer one, two: it did not run"),
+    ):
+        activations.run(torch.rand(2, 3))
+
+
+def test_on_a_known_way_only_the_last_call_is_looked_at_and_picked_from() -> None:
+    layer, image, seen = nn.Tanh(), torch.rand(1, 2), []
+
+    def pick(output: Tensor) -> Tensor:
+        seen.append(output)
+        return 2 * output
+
+    with Activations(
+        lambda image: layer(layer(image)), {"layer": layer}, select={"layer": pick}
+    ) as activations:
+        for run in range(5):
+            seen.clear()
+            activations.run(image)
+            assert_close(activations("layer"), 2 * image.tanh().tanh())
+            assert run < 3 or len(seen) == 1
+
+
 # --- what a failure leaves ---------------------------------------------------------------------
 
 
@@ -343,3 +370,19 @@ def test_replicas_are_seen_in_every_run_and_their_clones_are_made_each_time() ->
             assert torch.equal(activations("relu"), image)
             assert given[-1] is not image
     assert len(stopped) == 1  # it was swallowed there, so every run after it is complete
+
+
+@pytest.mark.parametrize(
+    ("device_ids", "halves"), [(None, (0, 1)), ([0, 1], (0, 1)), ([1, 0], (1, 0))]
+)
+def test_replicas_outputs_are_joined_in_the_models_order_or_the_one_named(
+    device_ids: list[int] | None, halves: tuple[int, int]
+) -> None:
+    model = Replicas(nn.ReLU())
+    layers = {"relu": model.module}
+    with Activations(model, layers, device_ids) as activations:
+        for _ in range(4):
+            image = torch.rand(4, 3)
+            activations.run(image)
+            parts = image.chunk(2)
+            assert torch.equal(activations("relu"), torch.cat([parts[half] for half in halves]))

@@ -339,6 +339,15 @@ def test_hidden_layers_are_warned_of_where_their_mode_matters(layer: Any, warned
     assert warnings_of(len, run) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "warned"),
+    [("GhostBatchNorm", True), ("MyInstanceNorm2d", True), ("DropPath", True), ("RMSNorm", False)],
+)
+def test_hidden_layers_of_ones_own_are_known_by_their_names(name: str, warned: bool) -> None:
+    layer = type(name, (nn.Module,), {"forward": lambda self, image: image})()
+    assert len(warnings_of(len, lambda: layer(torch.ones(1)))) == warned
+
+
 def test_a_hidden_buffer_of_ones_own_is_reason_enough() -> None:
     class Mine(nn.Module):
         def forward(self, image: Tensor) -> Tensor:
@@ -370,6 +379,8 @@ def test_modes_of_containers_and_of_mere_holders_do_not_matter() -> None:
     traced = torch.fx.symbolic_trace(lambda image: image.relu())
     assert traced.training
     assert warnings_of(traced) == []
+    unflattened = type("Interpreter", (nn.Module,), {"__module__": "torch.export.unflatten"})()
+    assert warnings_of(unflattened) == []
     holder[1].train()
     assert warnings_of(holder) == ["Sequential is in training mode"]
 
