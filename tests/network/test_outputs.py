@@ -107,3 +107,12 @@ def test_layers_that_were_not_called_are_missing() -> None:
     assert outputs.missing == ["a", "c"]
     with pytest.raises(LayerError, match="no output yet"):
         outputs.output("a", None)
+
+
+def test_the_order_of_several_devices_must_be_known() -> None:
+    outputs = Outputs(["a"], 2)
+    for number, place in enumerate(GPU):
+        outputs.keep("a", place, torch.full((1, 2), float(number)))
+    with pytest.raises(LayerError, match="ran on 2 devices; pass `device_ids`"):
+        outputs.output("a", None)
+    assert outputs.output("a", [1, 0, 7]).tolist() == [[1, 1], [0, 0]]

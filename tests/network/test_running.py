@@ -1,7 +1,8 @@
 """Who hears of modules that run: those who listen, in the same thread, while it is announced."""
 
+import sys
 import warnings
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -71,16 +72,44 @@ def test_another_threads_modules_are_not_told(net: nn.Sequential) -> None:
 
 def test_an_announcement_in_another_thread_is_not_heard_here(net: nn.Sequential) -> None:
     heard: list[nn.Module] = []
+    begun, done = Event(), Event()
 
-    def announce_here() -> None:
+    def announce() -> None:
         with announced():
-            outer.append(net(torch.ones(1, 2)))
+            begun.set()
+            done.wait()
 
-    outer: list[Any] = []
+    with announced():
+        pass
+    thread = Thread(target=announce)
     with listening(heard.append):
-        in_another_thread(announce_here)
-    assert len(outer) == 1
-    assert heard == []
+        thread.start()
+        begun.wait()
+        net(torch.ones(1, 2))
+        done.set()
+        thread.join()
+        assert heard == []
+        with announced():
+            net[0](torch.ones(1))
+    assert heard == [net[0]]
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+def test_what_the_compiler_says_of_such_hooks_is_not_passed_on(
+    compiler: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if compiler:
+        monkeypatch.setitem(sys.modules, "torch._dynamo", object())
+    else:
+        monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
+    text = "Using `torch.compile(module)` when there are global hooks on modules"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with announced():
+            warnings.warn(text, stacklevel=1)
+        assert len(caught) == (0 if compiler else 1)
+        warnings.warn(text, stacklevel=1)
+    assert len(caught) == (1 if compiler else 2)
 
 
 def test_other_warnings_are_let_through_while_announced(net: nn.Sequential) -> None:

@@ -78,6 +78,18 @@ def test_a_model_that_writes_into_its_inputs_gets_clones_also_of_ones_own(model:
     assert torch.equal(image, before)
 
 
+def test_what_nobody_overwrites_is_not_copied_once_its_way_is_known(model: Watched) -> None:
+    said: dict[str, Tensor] = {}
+    for name in ("second", "last"):
+        module = model.get_submodule(name)
+        module.register_forward_hook(lambda *what, name=name: said.update({name: what[2]}))
+    with opened(model, "second", "last") as activations:
+        for run in range(5):
+            activations.run(torch.rand(2, 3))
+            same = [activations(name) is output for name, output in said.items()]
+            assert same == [run > 1] * 2
+
+
 @pytest.mark.parametrize("runs", [1, 2, 3, 4, 5])
 def test_an_output_that_is_the_input_itself_is_not_the_callers_tensor(
     model: Watched, runs: int
@@ -111,7 +123,7 @@ class Counting(nn.Module):
         super().__init__()
         self.layer, self.often = nn.Tanh(), often
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, *_: Tensor) -> Tensor:
         for _ in range(3 if self.often(image) else 1):
             image = self.layer(image)
         return image
@@ -129,12 +141,13 @@ def test_a_first_run_with_gradients_is_complete_also_where_the_leaf_is_the_same(
             assert_close(activations("layer"), image.tanh().tanh().tanh())
 
 
-def test_a_first_run_of_several_images_is_complete() -> None:
+@pytest.mark.parametrize("more", [(), (torch.rand(4),)], ids=["alone", "with a table"])
+def test_a_first_run_of_several_images_is_complete(more: tuple[Tensor, ...]) -> None:
     model = Counting(lambda image: len(image) > 1)
     with Activations(model, {"layer": model.layer}) as activations:
         for rows in (1, 1, 1, 2, 2, 1):
             image = torch.rand(rows, 2)
-            activations.run(image)
+            activations.run(image, *more)
             assert_close(activations("layer"), model(image))
 
 

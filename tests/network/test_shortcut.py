@@ -42,6 +42,27 @@ def test_what_a_stop_alone_changes_is_put_back_and_it_is_not_safe_again(hidden: 
     assert not shortcut.safe
 
 
+def test_parts_that_never_run_are_looked_at_too() -> None:
+    class Owner(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spare, self.stop = nn.ReLU(), False
+
+        def forward(self, image: Tensor) -> None:
+            self.spare.note = "busy"
+            if self.stop:
+                raise Stopped
+            del self.spare.note
+
+    model = Owner()
+    shortcut = Shortcut(model)
+    shortcut.study(run(model))
+    model.stop = True
+    shortcut.take(run(model))
+    assert not hasattr(model.spare, "note")
+    assert not shortcut.safe
+
+
 @pytest.mark.parametrize("kind", [Stopped, ReplicaStopped])
 def test_a_stop_that_leaves_nothing_behind_is_safe(kind: type[BaseException]) -> None:
     def stop() -> None:
