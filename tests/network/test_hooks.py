@@ -131,12 +131,12 @@ def test_blocks_within_and_beside_one_another_set_the_stance_once(stances: list[
     def other() -> None:
         with eagerly(model, []):
             inside.set()
-            leave.wait()
+            leave.wait(2)
 
     thread = Thread(target=other)
     with eagerly(model, []), pytest.raises(ZeroDivisionError), eagerly(model, []):  # noqa: PT012
         thread.start()
-        inside.wait()
+        inside.wait(2)
         raise ZeroDivisionError
     assert stances == ["force_eager"]
     leave.set()

@@ -77,14 +77,14 @@ def test_an_announcement_in_another_thread_is_not_heard_here(net: nn.Sequential)
     def announce() -> None:
         with announced():
             begun.set()
-            done.wait()
+            done.wait(2)
 
     with announced():
         pass
     thread = Thread(target=announce)
     with listening(heard.append):
         thread.start()
-        begun.wait()
+        begun.wait(2)
         net(torch.ones(1, 2))
         done.set()
         thread.join()
