@@ -232,3 +232,8 @@ def test_quantized_numbers_are_refused_picked_or_not() -> None:
     for output, select in ((code, None), ((code, 1), lambda pair: pair[0])):
         with pytest.raises(LayerError, match="quantized numbers"):
             picked("x", output, select)
+
+
+def test_what_is_picked_and_is_no_tensor_is_described_with_what_it_came_from() -> None:
+    with pytest.raises(LayerError, match=r"picked from layer 'x' is tuple.* puts out list$"):
+        picked("x", [CODE], lambda output: (output[0],))
