@@ -35,6 +35,15 @@ def test_what_is_another_new_or_gone_is_told_by_its_place() -> None:
     assert structure.before_and_now(Change(number, "new")) == (None, 1)
 
 
+def test_nothing_there_is_not_the_same_as_none_there() -> None:
+    model = Made()
+    model.note = None
+    structure = Structure([model])
+    del model.note
+    model.new = None
+    assert structure.changes() == {Change(id(model), "note"), Change(id(model), "new")}
+
+
 def test_all_of_it_is_put_back_in_its_order() -> None:
     model = Made()
     structure, parts, attributes = Structure([model]), dict(model._modules), dict(vars(model))
