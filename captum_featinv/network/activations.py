@@ -90,7 +90,6 @@ class Activations:
         self._begin(())
 
     def __enter__(self) -> "Activations":
-        self._stack = ExitStack()
         with ExitStack() as stack:
             hook_all(stack, self._model, self._layers, self._spoken)
             self._stack = stack.pop_all()
@@ -214,7 +213,7 @@ class Activations:
             self._model(*given)
         finally:
             _HERE.stack.pop()
-            self._running = self in _HERE.stack
+            self._running = False
 
     def _require_outputs(self) -> None:
         if not self._outputs.missing:

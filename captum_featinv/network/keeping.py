@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.network.hooking.structure import Change, Structure
@@ -66,10 +67,15 @@ class _Kept(NamedTuple):
     @classmethod
     @torch.no_grad()
     def of(cls, module: nn.Module) -> "_Kept":
-        tensors = [*module.buffers(recurse=False), *_tensors(vars(module))]
+        tensors = [*_made(module.buffers(recurse=False)), *_tensors(vars(module))]
         values = [(t, t.clone()) for t in tensors if not t.is_inference()]
-        weights = module.parameters(recurse=False)
+        weights = _made(module.parameters(recurse=False))
         return cls(module, Structure([module]), values, [(w, w._version) for w in weights])
+
+
+def _made(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Without those that a lazy module is yet to make, of which not even the shape is known."""
+    return [tensor for tensor in tensors if not is_lazy(tensor)]
 
 
 def _tensors(attributes: dict[str, Any]) -> list[Tensor]:
@@ -77,7 +83,7 @@ def _tensors(attributes: dict[str, Any]) -> list[Tensor]:
 
 
 def _refuse_inference(module: nn.Module) -> None:
-    tensors = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    tensors = _made([*module.parameters(recurse=False), *module.buffers(recurse=False)])
     if any(tensor.is_inference() for tensor in tensors):
         raise ArgumentError(
             f"this {type(module).__name__} was built in torch.inference_mode(), so no gradient can "

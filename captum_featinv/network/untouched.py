@@ -36,9 +36,8 @@ def untouched(
         ArgumentError: the model was built in inference mode.
     """
     with _ONE_AT_A_TIME, ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(mode=False))
-        stack.enter_context(torch.enable_grad())
-        for kind in sorted({"cpu", device.type} - {"meta"}):
+        stack.enter_context(torch.inference_mode(mode=False))  # switches gradients on as well
+        for kind in {"cpu", device.type}:
             stack.enter_context(_without_autocast(kind))
         stack.enter_context(_forked_dice(device, enabled=seed is not None))
         guard = _Guard(model)

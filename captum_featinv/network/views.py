@@ -62,7 +62,7 @@ class _Channels:
     def __call__(self, output: Any) -> Tensor:
         if not isinstance(output, Tensor):
             raise LayerError(f"expected one tensor with channels, but found {_described(output)}")
-        if not -output.dim() < self.dim < output.dim() or self.dim % output.dim() == 0:
+        if not -output.dim() < self.dim < output.dim() or self.dim == 0:
             raise ArgumentError(
                 f"channels in dimension {self.dim} of a code of shape {tuple(output.shape)}: expected "
                 f"1 to {output.dim() - 1}, or -1 to {1 - output.dim()} counted from the end; dimension "

@@ -51,7 +51,7 @@ def opened(model: nn.Module, *names: str) -> Iterator[Activations]:
         yield activations
 
 
-@pytest.mark.parametrize("run", [1, 2, 3])
+@pytest.mark.parametrize("run", [1, 2, 3, 5])
 def test_gives_what_the_prefix_of_the_model_gives(
     net: nn.Sequential, image: Tensor, run: int
 ) -> None:
@@ -94,7 +94,7 @@ def test_gives_the_last_call_of_a_layer_that_is_called_more_than_once() -> None:
 
     image = torch.tensor([[0.5, 1.5, 2.5, 3.5]])
     with Activations(model, {"relu": relu}) as activations:
-        for _ in range(3):
+        for _ in range(5):
             activations.run(image)
             assert activations("relu").tolist() == [[0, 0, 0.5, 1.5]]
 
@@ -131,7 +131,7 @@ def test_sees_a_layer_as_it_was_before_it_was_overwritten(
     net = nn.Sequential(nn.Conv2d(3, 4, 3), Apply(overwrite), nn.Conv2d(4, 5, 1), nn.Tanh())
     expected = net[0](image)
     with opened(net, "0", *others) as activations:
-        for _ in range(3):
+        for _ in range(5):
             activations.run(image)
             assert_close(activations("0"), expected)
             (gradient,) = torch.autograd.grad(activations("0").sum(), net[0].bias)
@@ -157,7 +157,7 @@ def test_sees_googlenets_layers_before_its_functional_inplace_relu() -> None:
     before = {"conv": branch.conv(code), "bn": branch.bn(branch.conv(code))}
     names = {name: f"inception3a.branch1.{name}" for name in before}
     with torch.no_grad(), opened(net, "inception3b.branch1", *names.values()) as activations:
-        for _ in range(2):
+        for _ in range(4):
             activations.run(image)
             for name, expected in before.items():
                 assert_close(activations(names[name]), expected)
@@ -244,8 +244,9 @@ def test_a_layer_that_does_not_put_out_one_tensor_is_named(
 def test_a_tuple_of_one_tensor_is_that_tensor() -> None:
     net = nn.Sequential(Apply(lambda image: (2 * image,)))
     with opened(net, "0") as activations:
-        activations.run(torch.ones(2, 3))
-        assert_close(activations("0"), torch.full((2, 3), 2.0))
+        for scale in range(1, 6):
+            activations.run(scale * torch.ones(2, 3))
+            assert_close(activations("0"), torch.full((2, 3), 2.0 * scale))
 
 
 def test_a_photo_that_is_too_small_is_a_forward_error_with_its_shape(net: nn.Sequential) -> None:

@@ -104,9 +104,10 @@ def test_a_code_is_read_through_a_view() -> None:
 @pytest.mark.parametrize(
     "view", [views.field("a"), views.tokens(1, (2, 3)), views.channels(-1), views.compose()]
 )
-def test_views_can_be_printed_compared_and_pickled(view: Any) -> None:
+def test_views_can_be_printed_compared_hashed_and_pickled(view: Any) -> None:
     assert pickle.loads(pickle.dumps(view)) == view
     assert repr(view) == repr(pickle.loads(pickle.dumps(view)))
+    assert hash(view) == hash(pickle.loads(pickle.dumps(view)))
     assert view != views.field("b")
 
 
@@ -179,3 +180,141 @@ def test_the_tokens_of_a_vit_show_their_channels() -> None:
     channels = code.amax((0, 2, 3)).topk(2).indices.tolist()
     report = fmi.report(fmi.attribute(photo, channels, n_steps=15), photo, channels)
     assert all(record.lift > 1 for record in report)
+
+
+# --- views by themselves -----------------------------------------------------------------------
+
+
+class Output(dict[Any, Any]):
+    """As transformers' `ModelOutput`: keys are attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+
+@pytest.mark.parametrize(
+    ("output", "key", "expected"),
+    [
+        (Pair("c", "l"), "logits", "l"),
+        (Pair("c", "l"), 1, "l"),
+        (Output(items="mine", code="c"), "code", "c"),
+        ({"code": "c"}, "code", "c"),
+        ({0: "zero"}, 0, "zero"),
+        (["a", "b"], -1, "b"),
+    ],
+)
+def test_a_field_is_an_attribute_a_key_or_a_number(output: Any, key: Any, expected: str) -> None:
+    assert views.field(key)(output) == expected
+
+
+@pytest.mark.parametrize(
+    ("output", "key", "what"),
+    [
+        (Pair(1, 2), "code_", "'code_': it is Pair with fields code, logits"),
+        (Pair(1, 2), 2, "2: it is Pair with fields code, logits"),
+        ({"a": 1, 3: 2}, "b", "'b': it is dict with fields a, 3"),
+        ([1, 2, 3], 3, "3: it is list of 3"),
+        ((1,), "a", "'a': it is tuple of 1"),
+        (None, 0, "0: it is NoneType"),
+        (torch.zeros(2, 3), 2, r"2: it is a tensor of shape \(2, 3\)"),
+    ],
+)
+def test_a_field_that_is_not_there_says_what_is(output: Any, key: Any, what: str) -> None:
+    with pytest.raises(LayerError, match=f"has no field {what}$"):
+        views.field(key)(output)
+
+
+@pytest.mark.parametrize(
+    ("length", "prefix", "grid", "shape"),
+    [
+        (50, 1, None, (7, 7)),
+        (49, 0, None, (7, 7)),
+        (1, 0, None, (1, 1)),
+        (5, 4, None, (1, 1)),
+        (12, 0, (3, 4), (3, 4)),
+        (14, 2, (4, 3), (4, 3)),
+    ],
+)
+def test_tokens_are_a_grid(length: int, prefix: int, grid: Any, shape: tuple[int, int]) -> None:
+    output = torch.rand(2, length, 5)
+    code = views.tokens(prefix, grid)(output)
+    assert code.shape == (2, 5, *shape)
+    assert torch.equal(code.flatten(2), output[:, prefix:].mT)
+
+
+@pytest.mark.parametrize(
+    ("length", "prefix", "grid"),
+    [(8, 0, None), (10, 0, None), (50, 0, None), (1, 1, None), (1, 2, None), (5, 9, None)],
+)
+def test_tokens_that_are_no_grid_are_refused(length: int, prefix: int, grid: Any) -> None:
+    with pytest.raises(LayerError, match=f"^{length - prefix} tokens|^0 tokens"):
+        views.tokens(prefix, grid)(torch.rand(1, length, 2))
+
+
+@pytest.mark.parametrize("output", [torch.rand(2, 5), torch.rand(2, 5, 3, 3), (torch.rand(1),)])
+def test_tokens_have_three_dimensions(output: Any) -> None:
+    with pytest.raises(LayerError, match=r"^tokens have shape"):
+        views.tokens()(output)
+
+
+def test_a_prefix_is_a_number_of_tokens() -> None:
+    with pytest.raises(ArgumentError, match=r"at least 0\. Given: -1"):
+        views.tokens(prefix=-1)
+    assert views.tokens().prefix == 0
+
+
+@pytest.mark.parametrize(
+    ("dim", "shape"),
+    [
+        (1, (2, 3, 4, 5)),
+        (2, (2, 4, 3, 5)),
+        (3, (2, 5, 3, 4)),
+        (-1, (2, 5, 3, 4)),
+        (-3, (2, 3, 4, 5)),
+    ],
+)
+def test_channels_are_moved_to_the_second_place(dim: int, shape: tuple[int, ...]) -> None:
+    output = torch.rand(2, 3, 4, 5)
+    code = views.channels(dim)(output)
+    assert code.shape == shape
+    assert torch.equal(code.movedim(1, dim), output)
+
+
+@pytest.mark.parametrize("dim", [0, 4, -4, -5, 5, 8])
+def test_the_batch_and_what_is_not_there_hold_no_channels(dim: int) -> None:
+    with pytest.raises(ArgumentError, match=rf"dimension {dim} of .* expected 1 to 3, or -1 to -3"):
+        views.channels(dim)(torch.rand(2, 3, 4, 5))
+
+
+def test_channels_are_those_of_a_tensor() -> None:
+    with pytest.raises(LayerError, match="one tensor with channels, but found list of 2"):
+        views.channels(1)([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "moved"), [((1, 8, 4, 4), False), ((1, 4, 4, 8), True), ((1, 8), False)]
+)
+def test_where_nobody_named_a_view_channels_last_are_found(shape: Any, moved: bool) -> None:
+    found = views.found(torch.rand(shape), torch.rand(1, 3, 32, 32), "x")
+    assert found == (views.channels(-1) if moved else None)
+
+
+def test_a_guarded_view_passes_what_fits_and_the_librarys_own_errors() -> None:
+    code, own = torch.rand(2, 3), LayerError("mine")
+
+    def fail(_: Any) -> Tensor:
+        raise own
+
+    assert views.guarded(lambda output: output, "x")(code) is code
+    with pytest.raises(LayerError, match=r"^mine$") as caught:
+        views.guarded(fail, "x")(code)
+    assert caught.value is own
+    with pytest.raises(LayerError, match=r"'x' failed on a tensor of shape \(2, 3\)") as caught:
+        views.guarded(lambda output: output.nothing, "x")(code)
+    assert isinstance(caught.value.__cause__, AttributeError)
+    for shape in ((), (4,)):
+        with pytest.raises(LayerError, match="expected a tensor"):
+            views.guarded(lambda _, shape=shape: torch.rand(shape), "x")(code)

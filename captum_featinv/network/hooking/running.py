@@ -62,6 +62,6 @@ def _no_word_of_global_hooks() -> Iterator[None]:
 
 
 def _announce(module: nn.Module, _inputs: Any) -> None:
-    if _HERE.announcing:  # another thread's modules are none of ours
+    if _HERE.announcing > 0:  # another thread's modules are none of ours
         for listener in _HERE.listeners:
             listener(module)

@@ -4,7 +4,6 @@ After Adebayo et al. 2018 (arXiv 1810.03292). Random networks invert well, so it
 is judged, not the error of its code.
 """
 
-import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +13,7 @@ from captum_featinv.metrics import identity
 from captum_featinv.metrics.interval import Estimate, estimate, mean_estimate, resamples
 from captum_featinv.metrics.verdict import FEWEST, Verdict, above, all_of
 from captum_featinv.models import LoadedModel
+from captum_featinv.models.copying import copied
 
 # Not 0, which draws the weights of `load_model(name, "random")`.
 _SEED = 1
@@ -59,7 +59,7 @@ def reinitialised(loaded: LoadedModel, seed: int = _SEED) -> LoadedModel:
 
     Normalisation layers start anew as PyTorch has it. The given model stays as it is.
     """
-    model = copy.deepcopy(loaded.model)
+    model = copied(loaded.model)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         for module in model.modules():
