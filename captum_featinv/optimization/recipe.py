@@ -155,8 +155,8 @@ def _values(recipe: Recipe) -> tuple[Any, ...]:
 def _comparable(value: Any) -> Any:
     """A partial function by what it is made of: Python takes two that are made alike for different."""
     if isinstance(value, partial):
-        keywords = tuple(sorted(value.keywords.items()))
-        return (_comparable(value.func), value.args, keywords)
+        keywords = ((key, _comparable(word)) for key, word in sorted(value.keywords.items()))
+        return (_comparable(value.func), _comparable(value.args), tuple(keywords))
     return tuple(map(_comparable, value)) if isinstance(value, tuple | list) else value
 
 
