@@ -96,6 +96,7 @@ def test_a_code_may_be_a_tenth_of_its_size_away_and_no_more() -> None:
     assert agrees.tolist() == [True, False, True, True]
     other = agreeing(found[:, :1], reference)
     assert other.dtype == agrees.dtype == torch.bool
+    assert agreeing(found[:, :1].to("meta"), reference.to("meta")).device.type == "meta"
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
