@@ -170,7 +170,8 @@ class SomeRows:
             for image, start in zip(shown, starts, strict=True)
         )
         diverged = lost | (errors > _DIVERGED * first_errors)
-        return Solution(kept, errors.nan_to_num(nan=torch.inf), failed, diverged)
+        errors = errors.nan_to_num(nan=torch.inf, posinf=torch.inf)
+        return Solution(kept, errors, failed, diverged)
 
 
 def _grey(space: Normalization, photo: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 # What mixes, or normalises, channels or places: the last activation function lies behind it.
 _MIXING = (
-    "Conv", "mm", "Linear", "Norm", "Einsum", "Attention", "Embedding", "Fft", "Interpolate",
-    "Upsample", "GridSampler", "Softmax", "Cumsum", "AccumulateGrad",
+    "Conv", "mm", "Mm", "mv", "Mv", "Linear", "Norm", "Einsum", "Attention", "Embedding", "Fft",
+    "Interpolate", "Upsample", "GridSampler", "Softmax", "Cumsum", "AccumulateGrad",
 )  # fmt: skip
 # What passes gradients on to some places rather than to the same: nothing is silent there.
 _MOVING = ("Pool", "Cat", "Stack", "Slice", "Select", "Index", "Mean", "Pad", "Gather", "Roll")

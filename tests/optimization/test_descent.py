@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import LBFGS, SGD
+from torch.optim import LBFGS, SGD, Optimizer
 from torch.optim.lr_scheduler import StepLR
 from torch.testing import assert_close
 
@@ -101,6 +101,59 @@ def test_the_weights_of_a_model_get_no_gradients() -> None:
     for weight, before in zip(model.parameters(), weights, strict=True):
         assert weight.grad is None
         assert torch.equal(weight, before)
+
+
+class Asking(Optimizer):
+    """One that is not torch's: it asks for the loss twice a step, where gradients are off."""
+
+    def __init__(self, parameters: list[Tensor]) -> None:
+        super().__init__(parameters, {})
+        self.told: list[Tensor | None] = []
+        self.gradients: list[Tensor] = []
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor | None]) -> None:  # type: ignore[override]
+        self.told += [closure(), closure()]
+        self.gradients.append(self.param_groups[0]["params"][0].grad)
+
+
+def test_an_optimizer_of_ones_own_may_ask_without_gradients() -> None:
+    parameters, losses = problem()
+    expected = losses(0).sum()
+    for asks in (True, False):
+        optimizer = Asking(parameters)
+        (step,) = descend(parameters, losses, optimizer, n_steps=1, asks=asks)
+        assert_close(step.losses, losses(0).detach())
+        if asks:
+            assert_close(optimizer.told, [expected.detach()] * 2)
+        else:
+            assert optimizer.told == [None, None]
+
+
+class Laid(torch.autograd.Function):
+    """A sum over rows whose gradient is a tensor that is given."""
+
+    @staticmethod
+    def forward(ctx, image, gradient):  # type: ignore[no-untyped-def]
+        ctx.gradient = gradient
+        return image.flatten(1).sum(1)
+
+    @staticmethod
+    def backward(ctx, _):  # type: ignore[no-untyped-def]
+        return ctx.gradient, None
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["laid alike", "channels last"])
+def test_a_gradient_lies_as_its_parameter_does_and_is_copied_for_that_alone(last: bool) -> None:
+    image = torch.rand(2, 3, 4, 5, requires_grad=True)
+    layout = torch.channels_last if last else torch.contiguous_format
+    given = torch.rand(2, 3, 4, 5).contiguous(memory_format=layout)
+    optimizer = Asking([image])
+    list(descend([image], lambda _: Laid.apply(image, given), optimizer, n_steps=1))
+    (gradient,) = optimizer.gradients
+    assert torch.equal(gradient, given)
+    assert gradient.stride() == image.stride()
+    assert (gradient.data_ptr() == given.data_ptr()) == (not last)
 
 
 def test_leaving_the_loop_early_leaves_the_rest_undone() -> None:

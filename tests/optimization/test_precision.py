@@ -1,4 +1,8 @@
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +15,7 @@ from captum_featinv.optimization.precision import (
     Arithmetic,
     agreeing,
     candidates,
+    checked,
     name_of,
 )
 
@@ -58,7 +63,11 @@ def test_bfloat16_is_taken_where_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_images_of_other_precisions_keep_theirs(dtype: torch.dtype) -> None:
-    assert candidates("auto", [torch.zeros(1, 3, 8, 8, dtype=dtype)]) == [PLAIN]
+    image = torch.zeros(1, 3, 8, 8, dtype=dtype)
+    for precision in ("auto", "bfloat16"):
+        assert candidates(precision, [image]) == [PLAIN]
+        assert candidates(precision, [torch.zeros(1, 3, 8, 8), image]) == [PLAIN]
+    assert name_of("auto", [image]) == str(dtype).partition(".")[2]
 
 
 def test_other_devices_compute_as_they_are() -> None:
@@ -75,6 +84,76 @@ def test_rows_agree_each_by_itself() -> None:
     near = torch.tensor([[10.5, 0.0], [0.1, 0.05], [0.0, 0.0]])
     assert agreeing(near, reference).tolist() == [True, False, True]
     assert agreeing(near[:, :1], reference).tolist() == [False] * 3
+
+
+def test_a_code_may_be_a_tenth_of_its_size_away_and_no_more() -> None:
+    """Of the size over all dimensions, whatever their number."""
+    reference = torch.zeros(4, 2, 3, 5)
+    reference[:, 0, 1, 2], reference[:, 1, 2, 4] = 3, 4
+    found = reference.clone()
+    found[0, 1, 0, 0], found[1, 1, 0, 0], found[2, 0, 1, 2] = 0.45, 0.55, 3.45
+    agrees = agreeing(found, reference)
+    assert agrees.tolist() == [True, False, True, True]
+    other = agreeing(found[:, :1], reference)
+    assert other.dtype == agrees.dtype == torch.bool
+    assert agreeing(found[:, :1].to("meta"), reference.to("meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_a_precision_that_is_one_comes_back(precision: Any) -> None:
+    assert checked(precision) == precision
+
+
+def test_images_of_height_and_width_lie_with_their_channels_last_where_asked() -> None:
+    image, clip = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 2, 8, 8)
+    assert LAST.format_of(image) == HALF.format_of(image) == torch.channels_last
+    assert PLAIN.format_of(image) == LAST.format_of(clip) == torch.contiguous_format
+    assert LAST.format_of(clip[:, :, 0, 0]) == torch.contiguous_format
+
+
+def test_half_a_precision_is_autocast_to_bfloat16() -> None:
+    product = torch.ones(2, 2)
+    for way, dtype in ((HALF, torch.bfloat16), (PLAIN, torch.float32)):
+        block = way.active(torch.device("cpu"))
+        for _ in range(2):
+            with block:
+                assert (product @ product).dtype == dtype
+
+
+class Gpu:
+    """What torch.cuda says of a GPU, and on which one it was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, real: bool) -> None:
+        self.now: list[torch.device] = []
+        self.asked: list[torch.device] = []
+
+        def supported(including_emulation: bool = True) -> bool:
+            self.asked.append(self.now[-1])
+            return real or including_emulation
+
+        monkeypatch.setattr(torch.cuda, "device", self.device)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+
+    @contextmanager
+    def device(self, device: torch.device) -> Iterator[None]:
+        self.now.append(device)
+        yield
+        self.now.pop()
+
+
+@pytest.mark.parametrize("real", [True, False], ids=["computed", "emulated"])
+def test_a_gpu_halves_by_itself_where_it_computes_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, real: bool
+) -> None:
+    """That image's GPU; and it has nothing to gain from another layout alone."""
+    gpu = Gpu(monkeypatch, real=real)
+    image: Any = SimpleNamespace(device=torch.device("cuda", 3), dtype=torch.float32)
+    halved = [HALF, Arithmetic(half=True), PLAIN]
+    assert candidates("auto", [image]) == (halved if real else [PLAIN])
+    assert gpu.asked == [image.device]
+    assert candidates("float32", [image]) == [PLAIN]
+    assert candidates("bfloat16", [image]) == halved
+    assert candidates("auto", [torch.zeros(1, 3, 8, 8)]) == [LAST, PLAIN]
 
 
 # --- within an inversion -----------------------------------------------------------------------

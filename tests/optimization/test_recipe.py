@@ -10,6 +10,7 @@ from captum_featinv.errors import ArgumentError
 from captum_featinv.images.denoise import total_variation_denoise
 from captum_featinv.images.normalization import IMAGENET_MEAN, IMAGENET_STD
 from captum_featinv.optimization.loop import phase_of
+from captum_featinv.param.noise import natural_noise
 
 
 def authors_update(
@@ -78,6 +79,48 @@ def test_paper_denoises_the_picture_once(network: nn.Module) -> None:
     )
     expected = total_variation_denoise((raw * std + mean).clamp(0, 1), 0.2)
     torch.testing.assert_close(clean * std + mean, expected, atol=1e-5, rtol=1e-5)
+
+
+def default_update(network: nn.Sequential, photo: Tensor, filter_: int, seed: int) -> Tensor:
+    """The default recipe without its blur, written down slowly: the image that is displayed.
+
+    Forty steps of Adam of size 0.15, smaller in the first fifth and ever smaller until the end, on
+    pixels in [0, 1]; in that fifth, silent units may wake and the other filters weigh less.
+    """
+    mean, std = (torch.tensor(s).reshape(1, 3, 1, 1) for s in (IMAGENET_MEAN, IMAGENET_STD))
+    target = feature_map_target(network(photo), torch.tensor([filter_]))
+    noise = natural_noise(photo.shape[1:], torch.Generator().manual_seed(seed), 0.05)
+    image = (mean.double() + noise)[:]
+    first, second = torch.zeros_like(image), torch.zeros_like(image)
+    for step in range(40):
+        image = image.clamp(0, 1).requires_grad_()
+        before = network[:-1]((image - mean) / std)
+        code = before.detach().clamp(min=0)
+        asked = min(1, step / 8) * code
+        asked[:, filter_] = code[:, filter_] - target
+        asked /= 0.5 * target.square().sum()
+        silent = asked.clamp(max=0) if step < 8 else torch.zeros_like(asked)
+        (gradient,) = torch.autograd.grad(before, image, torch.where(before > 0, asked, silent))
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient.square()
+        rate = 0.15 * min(1, (step + 1) / 8) * (1 - step / 40)
+        mended = (first / (1 - 0.9 ** (step + 1)), second / (1 - 0.999 ** (step + 1)))
+        image = image.detach() - rate * mended[0] / (mended[1].sqrt() + 1e-8)
+    return image.clamp(0, 1)
+
+
+@pytest.mark.parametrize("waking", [False, True], ids=["all fire", "some are silent"])
+def test_default_follows_its_description_step_for_step(
+    network: nn.Sequential, waking: bool
+) -> None:
+    """So the README's table is measured with what is described."""
+    if waking:
+        network[3].bias -= 5
+    photo = torch.rand(1, 3, 13, 16, dtype=torch.float64) * 4 - 2
+    recipe = Recipe.default(transforms=())
+    found = FeatureMapInversion(network, "4", recipe=recipe).attribute(photo, 2, seed=7)
+    mean, std = (torch.tensor(s).reshape(1, 3, 1, 1) for s in (IMAGENET_MEAN, IMAGENET_STD))
+    expected = default_update(network, photo, 2, seed=7)
+    torch.testing.assert_close(found * std + mean, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_phases_follow_their_shares_of_the_steps() -> None:

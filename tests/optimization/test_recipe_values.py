@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from dataclasses import FrozenInstanceError, fields
 from functools import partial
 
 import pytest
@@ -94,6 +95,103 @@ def test_what_makes_no_optimizer_or_schedule_is_refused(made: object) -> None:
         Recipe.default(optimizer=made)
     with pytest.raises(ArgumentTypeError, match="a function from an optimizer and the number"):
         Recipe.default(schedule=lambda optimizer, _: made)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"redirect": -0.1},
+        {"warmup": 1.1},
+        {"clip": 0.0},
+        {"clip": math.inf},
+        {"tolerance": 0.0},
+        {"denoise": math.inf},
+    ],
+)
+def test_what_lies_just_outside_is_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(
+        ArgumentError, match=rf"{next(iter(changes))} (is a share|must be positive)"
+    ):
+        Recipe.default(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_steps": 1},
+        {"redirect": 0.0, "warmup": 0.0},
+        {"redirect": 1.0, "warmup": 1},
+        {"redirect": 0.5, "warmup": 0.5},
+        {"clip": 1e-9, "tolerance": 0.5, "denoise": 0.5},
+        {"clip": None, "tolerance": None, "denoise": None},
+        {"transforms": [transform.jitter(2)]},
+        {"transforms": ()},
+        {"schedule": None},
+    ],
+)
+def test_what_lies_just_inside_is_taken(changes: dict[str, object]) -> None:
+    recipe = Recipe.default(**changes)
+    assert all(getattr(recipe, name) == value for name, value in changes.items())
+    back = Recipe.paper(**changes)
+    assert all(getattr(back, name) == value for name, value in changes.items())
+
+
+def test_the_first_thing_that_is_no_transform_is_named() -> None:
+    blur = transform.RandomBlur()
+    for transforms in ((blur, 3, "x"), [blur, 3]):
+        with pytest.raises(ArgumentTypeError, match="but found: 3;"):
+            Recipe.default(transforms=transforms)
+    with pytest.raises(ArgumentTypeError, match="but found: RandomBlur"):
+        Recipe.default(transforms=blur)
+
+
+def test_a_recipe_cannot_be_changed_and_has_no_order() -> None:
+    recipe = Recipe.default()
+    with pytest.raises(FrozenInstanceError):
+        recipe.n_steps = 3  # type: ignore[misc]
+    with pytest.raises(TypeError, match="positional"):
+        Recipe(3)  # type: ignore[misc]
+
+
+def test_functions_that_are_made_alike_are_equal_however_deep() -> None:
+    def made(rate: float, power: float, first: float = 1.0) -> Recipe:
+        make = partial(partial(torch.optim.SGD, momentum=0.5), lr=rate)
+        noise = partial(natural_noise, amplitude=power)
+        tilted = (partial(noise, first), partial(math.pow, first))
+        return Recipe.default(optimizer=make, noise=partial(_keep, tilted))
+
+    assert made(0.1, 0.2) == made(0.1, 0.2)
+    assert hash(made(0.1, 0.2)) == hash(made(0.1, 0.2))
+    for other in (made(0.2, 0.2), made(0.1, 0.3), made(0.1, 0.2, 3.0)):
+        assert other != made(0.1, 0.2)
+    betas = (Recipe.default(optimizer=partial(torch.optim.Adam, betas=[0.5, 0.9])) for _ in "ab")
+    assert len({*betas}) == 1
+    keywords = [{"lr": 0.1, "momentum": 0.5}, {"momentum": 0.5, "lr": 0.1}]
+    one, other = (Recipe.default(optimizer=partial(torch.optim.SGD, **k)) for k in keywords)
+    assert one == other
+    blurs = (transform.RandomBlur(),)
+    assert Recipe.default(transforms=list(blurs)) == Recipe.default(transforms=blurs)
+
+
+def _keep(kept: object, *_: object) -> Tensor:
+    return torch.zeros(())
+
+
+def test_every_value_is_printed_in_a_column_of_its_own() -> None:
+    recipe = Recipe.default(
+        optimizer=partial(torch.optim.SGD, lr=0.5), transforms=(transform.RandomBlur(),) * 2
+    )
+    lines = str(recipe).splitlines()
+    names = [field.name for field in fields(Recipe)]
+    assert [line.split()[0] for line in lines] == names
+    assert {len(line) - len(line.split(None, 1)[1]) for line in lines} == {2 + max(map(len, names))}
+    values = dict(line.split(None, 1) for line in lines)
+    assert values["transforms"].count("RandomBlur(") == 2
+    assert "), RandomBlur" in values["transforms"]
+    tilted = Recipe.default(noise=partial(math.pow, 2.5), pixels=partial(_keep, "a", b=3))
+    values = dict(line.split(None, 1) for line in str(tilted).splitlines())
+    assert values["noise"] == "pow(2.5)"
+    assert values["pixels"] == "_keep('a', b=3)"
 
 
 # --- every optimizer of torch ------------------------------------------------------------------

@@ -64,6 +64,45 @@ def test_size_is_measured_from_the_mean_colour_over_all_inputs() -> None:
         assert record.all_settled(LOOK_EVERY) == settles
 
 
+@pytest.mark.parametrize(("step", "settles"), [(0.5, False), (0.4, True)])
+def test_a_row_settles_below_its_tolerance_and_not_at_it(step: float, settles: bool) -> None:
+    """A step from 1 - `step` to 1, of the row's distance 1 from the mean colour."""
+    record = walked([[0.0, *[1 - step] * 9, 1.0]], tolerance=0.5)
+    assert record.all_settled(LOOK_EVERY) == settles
+
+
+def test_a_row_that_stands_on_the_mean_colour_has_not_settled() -> None:
+    record = walked([[0.0] * 11], tolerance=0.5)
+    assert not record.all_settled(LOOK_EVERY)
+
+
+def test_a_settled_row_is_not_lost_by_what_comes_after() -> None:
+    path = [0.0, *[1.0] * 10, *[float("nan")] * 20]
+    record = walked([path, [float(k) for k in range(31)]], tolerance=1e-3)
+    assert record.lost.tolist() == [False, False]
+    assert record.images[0].tolist() == [[1.0], [30.0]]
+
+
+def test_nothing_is_left_to_do_where_each_row_is_lost_or_has_settled() -> None:
+    paths = [[0.0, *[1.0] * 10], [0.0, *[float("nan")] * 10]]
+    assert walked(paths, tolerance=1e-3).all_settled(LOOK_EVERY)
+
+
+def test_a_row_is_as_far_from_the_mean_colour_as_all_its_numbers_together() -> None:
+    """3, 4 and 12 in any dimension and any input are 13; the rows keep their own images."""
+    images, others = torch.zeros(2, 3, 2, 2), torch.zeros(2, 1, 5)
+    record = Record((images.clone(), others.clone()), (images + 1, others - 1), 1e-4)
+    images[0, 0, 1, 0], images[0, 2, 0, 1], others[0, 0, 4] = 3, 4, 12
+    images[1] = torch.nan
+    size = record.look((images + 1, others - 1))
+    assert size[0] == 13
+    assert not torch.isfinite(size[1])
+    assert record.lost.tolist() == [False, True]
+    assert torch.equal(record.images[0], torch.stack([images[0] + 1, torch.zeros(3, 2, 2)]))
+    assert torch.equal(record.images[1], torch.stack([others[0] - 1, torch.zeros(1, 5)]))
+    assert Record((images[:1],), (images[:1] * 0,), None).look((images[:1],)).tolist() == [5]
+
+
 def test_steps_end_where_all_have_settled_after_the_redirection() -> None:
     seen: list[Phase] = []
 

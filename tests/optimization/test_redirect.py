@@ -27,6 +27,57 @@ TAILS: dict[str, Change] = {
     "concatenated": lambda code: torch.cat([code, code], 1),
     "pooled twice": nn.Sequential(nn.MaxPool2d(2, stride=1), nn.AvgPool2d((1, 2))),
 }
+# What moves numbers, or passes on all of them: none of it is silent, and a layer may end with it.
+MOVES: dict[str, Change] = {
+    "pooled": nn.MaxPool2d(2, stride=1),
+    "concatenated": lambda x: torch.cat([x, x], 2),
+    "stacked": lambda x: torch.stack([x, x], 1),
+    "sliced": lambda x: x[:, :, 1:],
+    "selected": lambda x: x[:, 1],
+    "indexed": lambda x: x[:, [0, 2, 2]],
+    "mean": lambda x: x.mean(1, keepdim=True),
+    "padded": lambda x: functional.pad(x, [1, 2, 1, 0]),
+    "gathered": lambda x: x.gather(1, torch.zeros_like(x, dtype=torch.long)),
+    "rolled": lambda x: x.roll(2, 3),
+    "cloned": Tensor.clone,
+    "alias": torch.ops.aten.alias,
+    "viewed": lambda x: x.view(-1),
+    "flattened": lambda x: x.flatten(1),
+    "reshaped": lambda x: x.mT.reshape(2, -1),
+    "permuted": lambda x: x.permute(0, 2, 3, 1),
+    "transposed": lambda x: x.transpose(1, 2),
+    "cast": Tensor.double,
+    "squeezed": lambda x: x[:, None].squeeze(1),
+    "unsqueezed": lambda x: x[:, None],
+    "expanded": lambda x: x[:, None].expand(-1, 4, -1, -1, -1),
+    "plus a number": lambda x: x + 1,
+    "minus a number": lambda x: x - 1,
+    "native dropout": lambda x: torch.native_dropout(x, 0.0, train=True)[0],
+    "times a number": lambda x: x * 2,
+    "times a tensor that is a number": lambda x: x * torch.tensor(2.0),
+    "by a number": lambda x: x / 3,
+}
+# What mixes channels or places, or normalises them: what was silent before is another layer's.
+MIXES: dict[str, Change] = {
+    "matrix": lambda x: x @ x.new_ones(9, 9),
+    "batched matrix": lambda x: torch.bmm(x.flatten(0, 1), x.new_ones(6, 9, 9)),
+    "vector": lambda x: x @ x.new_ones(9),
+    "vector with bias": lambda x: torch.addmv(x.new_ones(42), x.flatten(0, 2), x.new_ones(9)),
+    "linear": nn.Linear(9, 9),
+    "linear without bias": nn.Linear(9, 9, bias=False),
+    "batch norm": lambda x: functional.batch_norm(x, None, None, training=True),
+    "layer norm": lambda x: functional.layer_norm(x, [9]),
+    "group norm": lambda x: functional.group_norm(x, 1),
+    "einsum": lambda x: torch.einsum("nchw,wv->nchv", x, x.new_ones(9, 9)),
+    "attention": lambda x: functional.scaled_dot_product_attention(x, x.detach(), x.detach()),
+    "fourier": lambda x: torch.fft.rfft(x).real,
+    "interpolated": lambda x: functional.interpolate(x, x.shape[2:], mode="bilinear"),
+    "sampled": lambda x: functional.grid_sample(x, x.new_zeros(2, 7, 9, 2), align_corners=True),
+    "softmax": lambda x: x.softmax(1),
+    "log softmax": lambda x: x.log_softmax(1),
+    "cumsum": lambda x: x.cumsum(3),
+    "convolution": lambda x: functional.conv2d(x, x.new_ones(3, 3, 1, 1)),
+}
 
 
 def gradients(network: Change, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,6 +118,46 @@ def test_only_a_silent_unit_that_is_asked_for_more_is_given_a_gradient(
     assert not torch.equal(gradient, expected * (image > 0))
 
 
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+@pytest.mark.parametrize("pool", [nn.Identity(), nn.MaxPool2d(2, 1)], ids=["relu", "pooled relu"])
+def test_what_moves_numbers_ends_a_layer_as_its_relu_does(
+    image: Tensor, pool: nn.Module, move: Change
+) -> None:
+    """By autograd through what follows the ReLU, and the rule written out at the ReLU."""
+    code = torch.relu(image.detach()).requires_grad_()
+    weights = torch.randn_like(move(pool(code)))
+    weights *= torch.rand_like(weights) > 0.4  # so that some places are not asked for anything
+    (arrived,) = torch.autograd.grad(move(pool(code)), code, weights)
+    output = move(pool(torch.relu(image * 1)))
+    redirect_gradients(output)
+    (gradient,) = torch.autograd.grad(output, image, weights)
+    assert_close(gradient, torch.where(image > 0, arrived, arrived.clamp(max=0)))
+    assert not torch.equal(gradient, arrived * (image > 0))
+
+
+@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
+def test_what_mixes_ends_what_is_followed(image: Tensor, mix: Change) -> None:
+    redirected, plain = gradients(lambda x: mix(torch.relu(x * 1)), image)
+    assert torch.equal(redirected, plain)
+
+
+def test_a_relu_under_pooling_that_another_one_follows_is_another_layers(image: Tensor) -> None:
+    redirected, plain = gradients(lambda x: torch.tanh(nn.MaxPool2d(2)(torch.relu(x * 1))), image)
+    assert torch.equal(redirected, plain)
+
+
+@pytest.mark.parametrize(("length", "followed"), [(20, True), (200, False)])
+def test_a_long_chain_is_no_layers_end(image: Tensor, length: int, followed: bool) -> None:
+    def chain(x: Tensor) -> Tensor:
+        code = torch.relu(x * 1)
+        for _ in range(length):
+            code = code + 1
+        return code
+
+    redirected, plain = gradients(chain, image)
+    assert torch.equal(redirected, plain) != followed
+
+
 def test_a_hardswish_is_redirected_where_it_is_flat_and_no_further() -> None:
     image = torch.linspace(-6, 6, 50, requires_grad=True)
     weights = torch.randn(50)
@@ -88,10 +179,24 @@ def test_each_of_two_concatenated_relus_is_redirected(image: Tensor) -> None:
     assert_close(gradient, expected)
 
 
-@pytest.mark.parametrize("inplace", [False, True])
-def test_a_unit_that_fires_as_much_as_a_relu6_lets_it_is_not_silent(inplace: bool) -> None:
+@pytest.mark.parametrize("start", [0.0, -0.5])
+@pytest.mark.parametrize(
+    "relu",
+    [
+        lambda x, low: x.clamp(low, 6),
+        lambda x, low: x.clamp_(low, 6),
+        lambda x, low: functional.hardtanh(x, low, 6),
+        lambda x, low: functional.hardtanh(x, low, 6, inplace=True),
+        lambda x, low: functional.relu6(x - low) + low,
+        lambda x, low: functional.relu6(x - low, inplace=True) + low,
+    ],
+    ids=["clamp", "clamp_", "hardtanh", "hardtanh_", "relu6", "relu6_"],
+)
+def test_a_unit_that_fires_as_much_as_a_relu6_lets_it_is_not_silent(
+    relu: Callable[[Tensor, float], Tensor], start: float
+) -> None:
     image = torch.tensor([[7.0, 3.0, -1.0]], requires_grad=True)
-    output = functional.relu6(image * 1, inplace=inplace)
+    output = relu(image * 1, start)
     redirect_gradients(output)
     (gradient,) = torch.autograd.grad(-output.sum(), image)
     assert gradient.tolist() == [[0, -1, -1]]
@@ -170,6 +275,8 @@ SPELLINGS: dict[str, Change] = {
     "clamp from both sides": lambda x: x.clamp(0, 60),
     "maximum": lambda x: torch.maximum(x, torch.zeros(())),
     "maximum of two that depend on it": lambda x: torch.max(x, 0 * x),
+    "minimum of two that depend on it": lambda x: torch.min(torch.relu(x), 60 + 0 * x),
+    "where of two that depend on it": lambda x: torch.where(x > 0, x, 0 * x),
     "where": lambda x: torch.where(x > 0, x, 0.0),
     "mask": lambda x: x * (x > 0),
     "hardtanh": lambda x: functional.hardtanh(x, 0, 1e9),
