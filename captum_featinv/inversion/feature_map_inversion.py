@@ -20,7 +20,7 @@ from captum_featinv.inversion.targets import FilterMaps
 from captum_featinv.network.inputs import Images
 from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.objectives import Objective, feature_map
-from captum_featinv.optimization.precision import name_of
+from captum_featinv.optimization.ways import precision_of
 from captum_featinv.param.parameterization import ParamF
 
 if TYPE_CHECKING:
@@ -156,9 +156,10 @@ class FeatureMapInversion(CodeInversion):
         """
         at_once = batch_size(internal_batch_size)
         with self._asked(inputs, None, additional_forward_args, None, 0) as question:
-            _, targets, named = self._targets(question, neuron_selector, energy, at_once)
+            codes, targets, named = self._targets(question, neuron_selector, energy, at_once)
             pictures = pictures_of(attributions, question.inputs.images, named.dimension)
-            report = Report(precision=name_of(self.recipe.precision, question.inputs.images))
+            used = precision_of(self.recipe, question.reader, question.inputs, codes, at_once)
+            report = Report(precision=used)
             rows = torch.arange(len(pictures[0]), device=targets.examples.device)
             for chunk in torch.split(rows, at_once):
                 report += _measured(question, targets, chunk, pictures)

@@ -8,7 +8,7 @@ from torch import Tensor
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.reading import Codes, Reader
 from captum_featinv.optimization.loop import arithmetics
-from captum_featinv.optimization.precision import Arithmetic, agreeing
+from captum_featinv.optimization.precision import Arithmetic, agreeing, name_of
 from captum_featinv.optimization.recipe import Recipe
 
 
@@ -49,6 +49,16 @@ def ways(
         if not len(left):
             return
     yield always, left
+
+
+def precision_of(
+    recipe: Recipe, reader: Reader, inputs: Inputs, codes: Codes, rows_at_once: int
+) -> str:
+    """The precision in which steps for these photos are computed, in words; see `ways`."""
+    if not arithmetics(recipe, inputs.images)[0].half:  # only what may differ is tried
+        return name_of("float32", inputs.images)
+    chosen = ways(recipe, reader, inputs, codes, inputs.examples, rows_at_once)
+    return ", ".join(sorted({"bfloat16" if way.half else "float32" for way, _ in chosen}))
 
 
 def _agreeing(

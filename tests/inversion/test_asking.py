@@ -172,8 +172,29 @@ def test_a_report_is_a_table_for_everyone(model: nn.Module, photos: Tensor, tmp_
 
 
 def test_a_report_names_the_precision_of_the_steps(model: nn.Module, photos: Tensor) -> None:
-    fmi = FeatureMapInversion(model, "relu", recipe=Recipe.default(precision="bfloat16"))
+    halved = Recipe.default(precision="bfloat16")
+    fmi = FeatureMapInversion(model, "relu", recipe=halved)
     assert fmi.report(photos, photos, 0).precision == "bfloat16"
+
+    class Exact(nn.Module):
+        """Of the darker photo the code is what bfloat16 rounds away."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(3, 4, 3), nn.ReLU()
+
+        def forward(self, image: Tensor) -> Tensor:
+            code = self.conv(image)
+            dark = (image.mean((1, 2, 3)) < 0).reshape(-1, 1, 1, 1)
+            rounded = (code.float() - self.conv(image + 1e-3).float()).to(code.dtype)
+            return self.relu(torch.where(dark, rounded, code))
+
+    fmi = FeatureMapInversion(Exact().eval(), "relu", recipe=halved)
+    light, dark = torch.rand(1, 3, 9, 9) + 0.2, -torch.rand(1, 3, 9, 9)
+    assert fmi.report(light, light, 0).precision == "bfloat16"
+    assert fmi.report(dark, dark, 0).precision == "float32"
+    both = torch.cat([light, dark])
+    assert fmi.report(both, both, 0).precision == "bfloat16, float32"
 
 
 def test_random_blurs_work_in_a_renderer(model: nn.Module) -> None:

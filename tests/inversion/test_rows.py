@@ -359,7 +359,9 @@ def test_after_ctrl_c_rows_are_as_far_as_they_came() -> None:
 
     def code(image: Tensor) -> Tensor:
         steps[0] += image.requires_grad
-        if image.requires_grad and steps[0] == 8:  # after one to see that a way works, five steps, and one
+        if (
+            image.requires_grad and steps[0] == 8
+        ):  # one trial, then five steps
             raise KeyboardInterrupt
         return image
 
