@@ -18,9 +18,8 @@ from captum_featinv.images.checks import images_of, warn_of_range
 from captum_featinv.images.display import to_image
 from captum_featinv.images.normalization import IMAGENET_MEAN, IMAGENET_STD, one_per_input
 from captum_featinv.inversion.arguments import extra_of, like_inputs, spaces_for, starts_of
-from captum_featinv.inversion.outcome import warn_of
 from captum_featinv.inversion.rows import Question, Solution
-from captum_featinv.inversion.solving import solve
+from captum_featinv.inversion.solving import solve, warn_of
 from captum_featinv.inversion.targets import Targets, WholeCodes
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.inputs import Inputs

@@ -1,4 +1,6 @@
-"""Solve all rows of an inversion, some at a time, each in the fastest way that keeps its code."""
+"""Solve all rows of an inversion, some at a time, and say which of them came to nothing."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -62,3 +64,29 @@ def _joined(solutions: list[Solution], rows: list[Tensor]) -> Solution:
     return Solution(
         tuple(torch.cat(i)[order] for i in images), *(torch.cat(o)[order] for o in others)
     )
+
+
+def warn_of(solution: Solution, targets: Targets, layers: Sequence[str]) -> None:
+    """Name the rows that came to nothing, and those that ran away."""
+    if solution.failed.device.type == "meta":
+        return
+    where = ", ".join(layers)
+    if bool(solution.failed.any()):
+        warn(
+            f"{_named(targets, solution.failed)} of layer {where}: nothing to show, the start "
+            "image is returned. The filter never fired, or the code asks for nothing; try "
+            'another photo, energy="layer", or more steps'
+        )
+    diverged = solution.diverged & ~solution.failed
+    if bool(diverged.any()):
+        warn(
+            f"{_named(targets, diverged)} of layer {where}: the run diverged, and the picture is "
+            "no nearer to its code than the start image; try more steps or a smaller learning rate"
+        )
+
+
+def _named(targets: Targets, rows: Tensor) -> str:
+    """Which filters or photos some rows are, in words."""
+    what, values = targets.named(rows.nonzero().flatten())
+    listed = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
+    return f"{what}{'s' if len(values) > 1 else ''} {listed}"

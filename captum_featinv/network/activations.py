@@ -14,8 +14,14 @@ from captum_featinv.network.hooking.compiled import unwrapped
 from captum_featinv.network.hooking.hooks import hook_all, is_replica
 from captum_featinv.network.hooking.opaque import picked, why_silent
 from captum_featinv.network.hooking.outputs import Outputs
-from captum_featinv.network.hooking.schedule import Counts, Schedule, Traits
-from captum_featinv.network.hooking.stopping import ReplicaStopped, Shortcut, Stopped
+from captum_featinv.network.hooking.stopping import (
+    Counts,
+    ReplicaStopped,
+    Schedule,
+    Shortcut,
+    Stopped,
+    Traits,
+)
 from captum_featinv.network.inputs import advice, clones
 
 Select = Callable[[Any], Tensor]

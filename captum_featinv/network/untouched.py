@@ -11,7 +11,7 @@ from torch import nn
 
 from captum_featinv.errors import warn
 from captum_featinv.network.hooking.compiled import unwrapped
-from captum_featinv.network.hooking.running import listening
+from captum_featinv.network.hooking.hooks import listening
 from captum_featinv.network.keeping import Keeper
 
 # Dice and the modes of modules are shared by all threads, so one block is open at a time.

@@ -10,7 +10,7 @@ from captum_featinv import CodeInversion
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.inversion.arguments import extra_of, like_inputs, spaces_for, starts_of
-from captum_featinv.inversion.code_inversion import checked_size
+from captum_featinv.network.reading import batch_size
 from tests.conftest import SmallNet
 
 IMAGES = (torch.zeros(2, 3, 4, 5, dtype=torch.float64), torch.zeros(2, 1, 6))
@@ -93,10 +93,10 @@ def test_a_tuple_comes_back_for_a_tuple() -> None:
 
 
 def test_a_batch_size_comes_back_if_it_is_one() -> None:
-    assert [checked_size(size) for size in (None, 1, 2)] == [None, 1, 2]
+    assert [batch_size(size) for size in (None, 1, 2)] == [8, 1, 2]
     for wrong in (0, -1):
         with pytest.raises(ArgumentError, match=f"Given internal_batch_size={wrong}"):
-            checked_size(wrong)
+            batch_size(wrong)
 
 
 def test_a_view_and_a_channel_dimension_say_the_same(model: SmallNet) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from captum_featinv.errors import FeatInvWarning
-from captum_featinv.inversion.outcome import warn_of
 from captum_featinv.inversion.rows import Solution
+from captum_featinv.inversion.solving import warn_of
 from captum_featinv.inversion.targets import FilterMaps, Targets, WholeCodes
 
 

@@ -147,6 +147,16 @@ def test_no_error_is_negative_though_rounding_would_have_it() -> None:
     assert not solution.errors.requires_grad
 
 
+def test_what_comes_back_keeps_no_graph_of_the_weights(photo: Tensor) -> None:
+    weight = torch.ones((), dtype=torch.float64, requires_grad=True)
+    reader = Reading(lambda image: weight * image)
+    solution = solved(
+        question(descent(0.5), photo, start=0.6, reader=reader), CodeRows({"a": photo})
+    )
+    assert not solution.errors.requires_grad
+    assert not solution.images[0].requires_grad
+
+
 def test_rows_that_are_not_solved_are_their_start_images(photo: Tensor) -> None:
     asked = question(descent(0.5), photo, start=0.6)
     rows = SomeRows(asked, torch.arange(2), CodeRows({"a": photo}), PLAIN)
@@ -359,9 +369,7 @@ def test_after_ctrl_c_rows_are_as_far_as_they_came() -> None:
 
     def code(image: Tensor) -> Tensor:
         steps[0] += image.requires_grad
-        if (
-            image.requires_grad and steps[0] == 8
-        ):  # one trial, then five steps
+        if image.requires_grad and steps[0] == 8:  # one trial, then five steps
             raise KeyboardInterrupt
         return image
 

@@ -15,7 +15,7 @@ from torchvision.ops import StochasticDepth
 
 from captum_featinv import FeatureMapInversion
 from captum_featinv.errors import FeatInvWarning, FilterError
-from captum_featinv.network.hooking.running import announced
+from captum_featinv.network.hooking.hooks import announced
 from captum_featinv.network.untouched import untouched
 
 StateOf = Callable[[nn.Module], dict[str, object]]

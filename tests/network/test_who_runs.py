@@ -10,8 +10,13 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
-from captum_featinv.network.hooking.hooks import at_every_forward, is_replica, observe
-from captum_featinv.network.hooking.running import announced, listening
+from captum_featinv.network.hooking.hooks import (
+    announced,
+    at_every_forward,
+    is_replica,
+    listening,
+    observe,
+)
 
 
 @pytest.fixture

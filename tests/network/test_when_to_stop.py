@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from captum_featinv.network.hooking.schedule import Schedule, Traits
+from captum_featinv.network.hooking.stopping import Schedule, Traits
 
 ONCE, TWICE = Counter(layer=1), Counter(layer=2)
 PLAIN: Traits = frozenset({("gradients", False)})
