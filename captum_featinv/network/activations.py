@@ -163,7 +163,10 @@ class Activations:
 
     def _run_as_before(self, inputs: tuple[Any, ...], expected: Counts, own: int) -> bool:
         """The run of every step, in which nothing is looked at but what is asked for."""
-        self._begin(())  # what an earlier run put out is let go of
+        if self._latest:  # what an earlier run put out is let go of
+            self._latest = {}
+        else:
+            self._begin(())
         self._left = dict(expected)
         if self._writes:
             own = 0

@@ -10,7 +10,7 @@ or places, a convolution or a sum of two branches; whatever stands between the l
 code works place by place, and where it passes nothing on although something arrived, it is silent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -26,8 +26,9 @@ _MOVING = ("Pool", "Cat", "Stack", "Slice", "Select", "Index", "Mean", "Pad", "G
 # What passes on all that arrives.
 _TRANSPARENT = (
     "Clone", "Alias", "View", "Permute", "Transpose", "ToCopy", "Reshape", "queeze", "Expand",
-    "Add", "Sub", "Dropout",
+    "Add", "Sub", "Rsub", "Neg", "Dropout",
 )  # fmt: skip
+_TURNING = ("Neg", "Rsub")
 # Of two arguments only one is passed on at each place: no branches that meet.
 _CHOOSING = ("Maximum", "Minimum", "Where")
 # Silent at both ends of a range, of which only the lower one can be woken.
@@ -42,25 +43,29 @@ def redirect_gradients(code: Tensor) -> None:
     Args:
         code: a layer's output in its graph.
     """
-    for node in _pointwise(code.grad_fn):
+    for node, turned in _pointwise(code.grad_fn):
         low = _low_of(node) if _is(node, _TWO_SIDED) else None
-        node.register_hook(_through(low))
+        node.register_hook(_through(low, _less if turned else _more))
 
 
-def _pointwise(last: Any) -> Iterator[Any]:
-    """The nodes that may stop a gradient at a place, from the code backwards."""
-    nodes: list[tuple[Any, bool]] = [(last, False)]
+def _pointwise(last: Any) -> Iterator[tuple[Any, bool]]:
+    """The nodes that may stop a gradient at a place, from the code backwards.
+
+    With each, whether signs were turned behind it: there, less asks for more.
+    """
+    nodes: list[tuple[Any, bool, bool]] = [(last, False, False)]
     known: set[Any] = set()
     while nodes and len(known) < _MOST_NODES:
-        node, below = nodes.pop()
+        node, below, turned = nodes.pop()
         # What was pooled before an activation function is the end of something else.
         if node is None or node in known or _mixes(node) or (below and _is(node, _MOVING)):
             continue
         known.add(node)
         stops = not _is(node, _MOVING) and not _passes(node)
         if stops:
-            yield node
-        nodes += [(previous, below or stops) for previous, _ in node.next_functions]
+            yield node, turned
+        turned ^= _is(node, _TURNING)
+        nodes += [(previous, below or stops, turned) for previous, _ in node.next_functions]
 
 
 def _is(node: Any, words: tuple[str, ...]) -> bool:
@@ -83,24 +88,37 @@ def _passes(node: Any) -> bool:
     return _is(node, _TRANSPARENT)
 
 
-def _through(low: Tensor | None) -> Any:
+def _more(arrived: Tensor) -> Tensor:
+    return arrived.clamp(max=0)  # to descend a negative gradient is to rise
+
+
+def _less(arrived: Tensor) -> Tensor:
+    return arrived.clamp(min=0)
+
+
+def _through(low: Tensor | None, asked: Callable[[Tensor], Tensor]) -> Any:
     """What reaches a node's input: what passed it, or where nothing did, what asks for more."""
 
     def hook(inward: tuple[Tensor | None, ...], outward: tuple[Tensor | None, ...]) -> Any:
         arrived = outward[0]
         if arrived is None:
             return None
-        return tuple(_let_through(passed, arrived, low) for passed in inward)
+        return tuple(_let_through(passed, arrived, low, asked) for passed in inward)
 
     return hook
 
 
-def _let_through(passed: Tensor | None, arrived: Tensor, low: Tensor | None) -> Tensor | None:
+def _let_through(
+    passed: Tensor | None,
+    arrived: Tensor,
+    low: Tensor | None,
+    asked: Callable[[Tensor], Tensor],
+) -> Tensor | None:
     # Another shape or type is a view or a cast, which stops nothing.
     if passed is None or passed.shape != arrived.shape or passed.dtype != arrived.dtype:
         return passed
     silent = passed == 0 if low is None else low
-    return torch.where(silent, arrived.clamp(max=0), passed)
+    return torch.where(silent, asked(arrived), passed)
 
 
 def _low_of(node: Any) -> Tensor | None:
