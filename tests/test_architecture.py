@@ -123,7 +123,12 @@ def test_the_readmes_code_runs(
     assert "robust_share" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("script", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    # The claims are many pictures even in two steps.
+    [pytest.param(s, marks=[pytest.mark.slow] * s.stem.startswith("06")) for s in TUTORIALS],
+    ids=lambda path: path.stem,
+)
 @pytest.mark.filterwarnings(
     "ignore::captum_featinv.errors.FeatInvWarning",
     "ignore:FigureCanvasAgg",
@@ -158,7 +163,7 @@ def test_no_file_is_large() -> None:
 @pytest.mark.slow
 def test_without_lucent_all_but_the_comparisons_with_it_still_passes() -> None:
     files = [
-        str(path) for path in (ROOT / "tests").glob("test_*.py") if "ucent" in path.read_text()
+        str(path) for path in (ROOT / "tests").rglob("test_*.py") if "ucent" in path.read_text()
     ]
     files.remove(str(Path(__file__)))
     code = f"""
