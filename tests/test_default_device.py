@@ -74,6 +74,8 @@ ASKED: dict[str, Callable[[], Any]] = {
     "rank": lambda: codes.reallocate_by_rank(OTHER)(CODE),
     "mix": lambda: codes.mix({1: 2, 3: 1})(CODE),
     "share": lambda: specificity.share(CODE, FILTERS),
+    "inner share": lambda: specificity.inner_share(CODE, FILTERS),
+    "twins": lambda: specificity.twins(CODE, FILTERS),
     "lift": lambda: specificity.lift(CODE, OTHER, FILTERS),
     "rank of": lambda: specificity.rank(CODE, FILTERS),
     "correlation": lambda: specificity.correlation(CODE, OTHER[:, 0], FILTERS),
