@@ -120,7 +120,7 @@ def test_the_readmes_code_runs(
     assert len(blocks) >= 3
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
-    assert "robust_share" in capsys.readouterr().out
+    assert "robust" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ plt.show()
 # ## 3. Is it true?
 #
 # Every picture has its numbers, measured on what would be saved: is the filter the strongest of its layer (`rank` 0), how
-# many times its share in the photo does it have (`lift`), and does that survive JPEG and a blur (`robust_share`)?
+# many times its share in the photo does it have (`lift`), and does that survive JPEG and a blur (`robust`)?
+# A filter whose map on the photo is much like another's, its `twin`, may come second to it.
 
 # %%
 print(fmi.report(textures, inputs, filters))

@@ -97,6 +97,15 @@ def _methods(options: argparse.Namespace) -> dict[str, Method]:
 
 
 def _table(found: Comparison) -> str:
-    columns = ("filter", "method", "share", "robust_share", "lift", "rank", "seconds")
+    columns = (
+        "filter",
+        "method",
+        "share",
+        "inner_share",
+        "robust_share",
+        "lift",
+        "rank",
+        "seconds",
+    )
     rows = [[record[name] for name in columns] for record in found.to_dicts()]
     return as_table([name.removesuffix("_share") for name in columns], rows)

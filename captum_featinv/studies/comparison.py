@@ -20,6 +20,9 @@ from captum_featinv.optimization.recipe import Recipe
 
 Kind = Literal["picture", "attribution", "map"]
 
+# What there is of a `FilterRecord` in a comparison's.
+_SHOWN = ("share", "inner_share", "robust_share", "lift", "rank")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -110,7 +113,7 @@ class Comparison:
             for name, answer in row.items():
                 record = {"filter": k, "method": name, "seconds": answer.seconds}
                 measured = Report([answer.record]).to_dicts()[0] if answer.record else {}
-                shown = {f: measured.get(f) for f in ("share", "robust_share", "lift", "rank")}
+                shown = {name: measured.get(name) for name in _SHOWN}
                 told = {"error": answer.error or None, "precision": self.precision.get(name)}
                 records.append({**record, **shown, **told})
         return records

@@ -77,7 +77,7 @@ def test_invert_writes_a_sheet_and_a_record_for_every_photo_layer_and_filter(
     assert rows == [(photo, layer) for photo in photos for layer in layers for _ in range(2)]
     printed = capsys.readouterr()
     assert printed.out.endswith("wrote sheet.png\n")
-    assert printed.out.count("robust_share") == 4
+    assert printed.out.count("robust") == 4
     assert printed.err == ""
 
 

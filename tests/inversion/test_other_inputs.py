@@ -150,7 +150,7 @@ def test_a_filter_of_signals_takes_over(channels: int) -> None:
     assert textures.shape == (2, 1, channels, 50)
     for record in fmi.report(textures, signals, [live]):
         assert record.lift > 1
-        assert record.robust_share == record.share  # signals are neither blurred nor saved
+        assert record.robust_share == record.inner_share  # signals are neither blurred nor saved
     assert fmi.to_image(textures, positions=1).shape == (2, 1, 50, channels)
 
 

@@ -43,7 +43,7 @@ def measured(code_of: Coding, pictures: tuple[Tensor, ...], spaces: Any) -> list
     return measure(code_of, pictures, photo_code, FILTERS, target, spaces)
 
 
-def test_a_picture_is_looked_at_as_saved_blurred_by_a_pixel_and_as_a_jpeg_of_quality_30() -> None:
+def test_a_picture_is_looked_at_as_saved_blurred_by_1_2_and_4_pixels_and_as_a_jpeg() -> None:
     """An input without a displayable range has no file: it is as it is, and blurred."""
     spaces = (Normalization((0.5, 0.4, 0.3), 0.25), Normalization(None))
     pictures = (2 * torch.randn(3, 3, 9, 11), 9 * torch.randn(3, 1, 9, 11))
@@ -54,16 +54,22 @@ def test_a_picture_is_looked_at_as_saved_blurred_by_a_pixel_and_as_a_jpeg_of_qua
         (saved, pictures[1]),
         (gaussian_blur(saved, 1.0), gaussian_blur(pictures[1], 1.0)),
         (as_jpeg(saved, 30), pictures[1]),
+        (gaussian_blur(saved, 2.0), gaussian_blur(pictures[1], 2.0)),
+        (gaussian_blur(saved, 4.0), gaussian_blur(pictures[1], 4.0)),
     ]
     shares = []
     for seen, (shown, depth) in zip(list(code_of.seen), expected, strict=True):
         images = (spaces[0].to_model(shown), depth)
         torch.testing.assert_close(seen, images)
         with torch.no_grad():
-            shares.append(specificity.share(code_of(images), FILTERS))
-    assert [r.share for r in records] == pytest.approx(shares[0].tolist())
-    assert [r.robust_share for r in records] == pytest.approx(torch.stack(shares).amin(0).tolist())
-    assert any(r.robust_share < r.share for r in records)
+            shares.append(specificity.inner_share(code_of(images), FILTERS))
+    as_it_is, *_, far, farther = shares
+    assert [r.inner_share for r in records] == pytest.approx(as_it_is.tolist())
+    least = torch.stack(shares[:3]).amin(0)
+    assert [r.robust_share for r in records] == pytest.approx(least.tolist())
+    assert any(r.robust_share < r.inner_share for r in records)
+    assert [r.share_blur_2 for r in records] == pytest.approx(far.tolist())
+    assert [r.share_blur_4 for r in records] == pytest.approx(farther.tolist())
 
 
 def test_every_number_is_its_formulas() -> None:
@@ -78,8 +84,11 @@ def test_every_number_is_its_formulas() -> None:
         "photo": torch.zeros(3),
         "filter": FILTERS,
         "share": specificity.share(code, FILTERS),
+        "inner_share": specificity.inner_share(code, FILTERS),
         "lift": specificity.lift(code, photo_code, FILTERS),
         "rank": specificity.rank(code, FILTERS),
+        "twin": specificity.twins(photo_code, FILTERS)[0],
+        "twin_correlation": specificity.twins(photo_code, FILTERS)[1],
         "coverage": specificity.coverage(code, FILTERS),
         "correlation": specificity.correlation(code, target, FILTERS),
         "leakage": specificity.leakage(code, FILTERS),
@@ -92,6 +101,7 @@ def test_every_number_is_its_formulas() -> None:
         assert [getattr(r, name) for r in records] == pytest.approx(values.tolist()), name
     assert [type(r.silent) for r in records] == [bool] * 3
     assert [type(r.filter) for r in records] == [int] * 3
+    assert [type(r.twin) for r in records] == [int] * 3
 
 
 def test_a_filter_that_fires_nowhere_is_silent() -> None:
@@ -100,17 +110,21 @@ def test_a_filter_that_fires_nowhere_is_silent() -> None:
     space, pictures = Normalization(0.5, 0.25), torch.randn(3, 3, 9, 11)
     records = measure(lambda _: code, (pictures,), code, FILTERS, code[:, 0], (space,))
     assert [r.silent for r in records] == [False, True, False]
+    assert [r.twin is None for r in records] == [False, True, False]
+    assert records[1].twin_correlation == 0
+    json.dumps(Report(records).to_dicts(), allow_nan=False)
+    assert Report(records).to_dicts()[1]["twin"] is None
 
 
 @pytest.mark.parametrize(
-    ("spaces", "looks"), [((Normalization(0.5, 0.25),), 3), ((Normalization(None),), 2)]
+    ("spaces", "looks"), [((Normalization(0.5, 0.25),), 5), ((Normalization(None),), 4)]
 )
 def test_what_has_no_displayable_range_is_not_saved(spaces: Any, looks: int) -> None:
     code_of = Coding()
     pictures = 5 * torch.randn(3, 3, 9, 11)
     measured(code_of, (pictures,), spaces)
     assert len(code_of.seen) == looks
-    assert torch.equal(code_of.seen[0][0], pictures) == (looks == 2)
+    assert torch.equal(code_of.seen[0][0], pictures) == (looks == 4)
 
 
 def test_what_has_no_height_and_width_is_looked_at_once() -> None:
@@ -123,13 +137,33 @@ def test_what_has_no_height_and_width_is_looked_at_once() -> None:
     space, signals = Normalization(None), torch.randn(3, 5, 20)
     records = measure(code_of, (signals,), signals.relu(), FILTERS, signals[:, 0], (space,))
     assert looks == [1]
-    assert [r.robust_share for r in records] == [r.share for r in records]
+    for record in records:
+        shares = {record.robust_share, record.share_blur_2, record.share_blur_4}
+        assert shares == {record.inner_share}
+    assert any(record.inner_share != record.share for record in records)
 
 
 # --- what a report is --------------------------------------------------------------------------
 
 RECORD = FilterRecord(
-    1, 7, 0.5, 0.25, float("inf"), 3, 0.75, -0.5, 0.5, 1.5, 0.125, 9.0, silent=False
+    photo=1,
+    filter=7,
+    share=0.5,
+    inner_share=0.375,
+    robust_share=0.25,
+    share_blur_2=0.125,
+    share_blur_4=0.0625,
+    lift=float("inf"),
+    rank=3,
+    twin=21,
+    twin_correlation=0.875,
+    coverage=0.75,
+    correlation=-0.5,
+    leakage=0.5,
+    attained=1.5,
+    contrast=0.125,
+    colours=9.0,
+    silent=False,
 )
 
 
@@ -151,12 +185,18 @@ def test_dictionaries_hold_all_that_json_can() -> None:
     assert dicts[1] == asdict(RECORD) | {"lift": 2.0, "precision": "bfloat16"}
 
 
-def test_a_table_has_a_line_a_record_under_the_names() -> None:
-    head, *lines = str(Report([RECORD, replace(RECORD, photo=2)])).splitlines()
-    assert head.split() == NAMES
-    rows = [line.split() for line in lines if line.split()[0] in ("1", "2")]
-    assert [row[:2] for row in rows] == [["1", "7"], ["2", "7"]]
-    assert all(len(row) == len(NAMES) for row in rows)
+def test_a_table_has_a_line_a_record_under_short_names() -> None:
+    """All but the leakage, which the share tells; a notebook has room for the names as they are."""
+    head, *lines = str(Report([RECORD, replace(RECORD, photo=2, twin=None)])).splitlines()
+    assert " ".join(head.split()) == (
+        "photo filter share inner robust blur_2 blur_4 lift rank twin twin_r coverage correlation "
+        "attained contrast colours silent"
+    )
+    assert " ".join(lines[0].split()) == (
+        "1 7 0.5 0.375 0.25 0.125 0.0625 inf 3 21 0.875 0.75 -0.5 1.5 0.125 9 no"
+    )
+    assert lines[1].split()[9] == "-"
+    assert len(head) < 150
     assert Report([RECORD])._repr_html_().count("<td") == len(NAMES)
 
 
@@ -209,3 +249,16 @@ def test_a_report_of_one_filter_asks_for_the_energy_of_the_layer(
     assert found == layer
     assert [(r.photo, r.filter) for r in found] == [(0, 3), (1, 3)]
     assert found == fmi.report((photos,), (photos,), 3)
+
+
+def test_the_twin_is_looked_up_in_the_code_that_is_there(model: SmallNet, photos: Tensor) -> None:
+    """One look at the photos, then five at the pictures."""
+    fmi = FeatureMapInversion(model, "conv2")
+    textures = fmi.attribute(photos, [1, 4], n_steps=1)
+    codes: list[Tensor] = []
+    model.conv2.register_forward_hook(lambda _m, _i, output: codes.append(output.detach().clone()))
+    report = fmi.report(textures, photos, [1, 4])
+    assert [len(code) for code in codes] == [2, *5 * [4]]
+    numbers, found = specificity.twins(codes[0].repeat_interleave(2, 0), torch.tensor([1, 4, 1, 4]))
+    assert [r.twin for r in report] == numbers.tolist()
+    assert [r.twin_correlation for r in report] == pytest.approx(found.tolist())

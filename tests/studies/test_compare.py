@@ -129,6 +129,7 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(
     bad, good = found.to_dicts()
     assert bad["error"] == "KeyError: 'mine'"
     assert bad["share"] is None
+    assert good["inner_share"] == found.answers[0]["good"].record.inner_share
     assert good["error"] is None
     assert comparison_sheet(found).width > 2 * 140
 
