@@ -26,7 +26,11 @@ _PROBED: tuple[dict[str, Any], ...] = (
 def add(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.set_defaults(command=_run)
-    parser.add_argument("model", metavar="MODEL", help="any torchvision model, e.g. resnet50")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="any torchvision model, e.g. resnet50, or efficientnet_lite0 or _lite2",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:

