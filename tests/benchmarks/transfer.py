@@ -14,18 +14,19 @@ _JUDGES = ("_blocks.0", "_blocks.2", "_blocks.4")
 
 
 @cache
-def _judge() -> LoadedModel:
-    return load_model("efficientnet_lite0")
+def _judge(name: str) -> LoadedModel:
+    return load_model(name)
 
 
 @torch.no_grad()
-def descriptors(pictures: Tensor) -> Tensor:
-    """Gram matrices of early layers of EfficientNet-lite0, each of length 1, (rows, numbers).
+def descriptors(pictures: Tensor, name: str = "efficientnet_lite0") -> Tensor:
+    """Gram matrices of early layers of an EfficientNet-lite, each of length 1, (rows, numbers).
 
     Args:
         pictures: displayable, (rows, 3, height, width).
+        name: of the network, not the one whose filters the pictures show.
     """
-    judge = _judge()
+    judge = _judge(name)
     layers = {name: find_layer(judge.model, name)[1] for name in _JUDGES}
     with Activations(judge.model, layers) as activations:
         activations.run(judge.normalization.to_model(pictures))
@@ -36,13 +37,14 @@ def descriptors(pictures: Tensor) -> Tensor:
     )
 
 
-def accuracy(pictures: Tensor) -> float:
+def accuracy(pictures: Tensor, name: str = "efficientnet_lite0") -> float:
     """How often the nearest picture from another photo is the same filter's.
 
     Args:
         pictures: displayable, (photos, filters, 3, height, width), at least two photos.
+        name: of the network that judges.
     """
-    found = torch.stack([descriptors(of_photo) for of_photo in pictures])
+    found = torch.stack([descriptors(of_photo, name) for of_photo in pictures])
     hits = [
         torch.cdist(one, other).argmin(1) == torch.arange(len(one))
         for one, other in (found[list(pair)] for pair in permutations(range(len(found)), 2))

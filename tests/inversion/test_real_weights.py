@@ -1,66 +1,37 @@
 """The default recipe on networks that have learned something, beside the authors' own."""
 
+from dataclasses import asdict
 from functools import cache
 from statistics import geometric_mean, median
 from warnings import catch_warnings, simplefilter
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from captum_featinv import FeatureMapInversion, Recipe
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import FeatInvWarning
-from captum_featinv.images.denoise import total_variation_denoise
-from captum_featinv.images.normalization import Normalization
-from captum_featinv.inversion.report import Report
 from captum_featinv.models import load_model
-from tests.benchmarks import recipes
-from tests.benchmarks.recipes import LAYERS, Setting, photo, split, summary
+from tests.benchmarks.figures import Figures, is_blank, summary
+from tests.benchmarks.grid import AUTHORS, LAYERS, NOT_DENOISED, Setting, authors, photo, run
 
 pytestmark = pytest.mark.slow
 
 PHOTOS, FILTERS = ("astronaut", "coffee"), 4
-RECIPES = {"default": Recipe.default(), "not denoised": Recipe.paper(denoise=None)}
+RECIPES = ("default", *AUTHORS)
 SHOWN = ("robust", "share", "attained", "lift", "rank", "coverage", "blank", "transfer", "seconds")
 
 
-def setting(layer: str) -> Setting:
-    return Setting("average", 128, layer, PHOTOS, FILTERS)
-
-
 @cache
-def figures(layer: str) -> dict[str, dict[str, float]]:
-    """Of the default, of the paper's recipe, and of the paper's without its last step."""
-    found = {}
-    for name, recipe in RECIPES.items():
-        with catch_warnings():
-            if name != "default":  # the paper's leaves filters of relu5_2 silent, and says so
-                simplefilter("ignore", FeatInvWarning)
-            cells, strips = zip(
-                *(recipes.run(setting(layer), one, recipe) for one in PHOTOS), strict=True
-            )
-        found[name] = summary(cells, torch.stack([split(strip) for strip in strips]))
-        if name == "not denoised":
-            last_step = [denoised(strip) for strip in strips]
-            reports = [
-                {**cell, "records": judged(layer, one, pictures).to_dicts()}
-                for cell, one, pictures in zip(cells, PHOTOS, last_step, strict=True)
-            ]
-            found["paper"] = summary(reports, torch.stack(last_step))
-    return found
-
-
-def denoised(strip: Image.Image) -> Tensor:
-    return total_variation_denoise(split(strip), Recipe.paper().denoise or 0.0)
-
-
-def judged(layer: str, one: str, pictures: Tensor) -> Report:
-    loaded = recipes.network("average")
-    fmi = FeatureMapInversion(loaded.model, loaded.model.features[LAYERS[layer]])
-    inputs, shown = (Normalization().to_model(x) for x in (photo(one, 128), pictures))
-    return fmi.report(shown[None], inputs, recipes.chosen(setting(layer)))
+def figures(layer: str) -> dict[str, Figures]:
+    """Of the default, and of the paper's recipe without and with its last step."""
+    setting = Setting("vgg16", "average", 128, layer, PHOTOS, FILTERS)
+    made = [{"default": run(setting, one, Recipe.default())} for one in PHOTOS]
+    with catch_warnings():  # the paper's leaves filters of relu5_2 silent, and says so
+        simplefilter("ignore", FeatInvWarning)
+        made = [cells | authors(setting, one) for cells, one in zip(made, PHOTOS, strict=True)]
+    return {name: summary([cells[name] for cells in made]) for name in RECIPES}
 
 
 def ratio(layer: str, field: str, other: str = "paper") -> float:
@@ -68,10 +39,10 @@ def ratio(layer: str, field: str, other: str = "paper") -> float:
 
 
 def test_print_the_table() -> None:
-    print("\n" + " " * 24 + "".join(f"{field:>10}" for field in SHOWN))
+    print("\n" + " " * 31 + "".join(f"{field:>10}" for field in SHOWN))
     for layer in LAYERS:
         for name, found in figures(layer).items():
-            print(f"{layer:10}{name:14}" + "".join(f"{found[field]:10.4g}" for field in SHOWN))
+            print(f"{layer:10}{name:21}" + "".join(f"{found[field]:10.4g}" for field in SHOWN))
     assert all(len(figures(layer)) == 3 for layer in LAYERS)
 
 
@@ -103,7 +74,7 @@ def test_the_default_beats_the_papers(layer: str) -> None:
 @pytest.mark.parametrize("field", ["robust", "attained"])
 def test_also_without_the_papers_denoising(field: str) -> None:
     """Which spoils its figures: the last step is left out, all layers together."""
-    assert geometric_mean(ratio(layer, field, "not denoised") for layer in LAYERS) >= 1.35
+    assert geometric_mean(ratio(layer, field, NOT_DENOISED) for layer in LAYERS) >= 1.35
 
 
 def test_over_all_layers_it_has_twice_the_robust_share() -> None:
@@ -140,7 +111,7 @@ def test_nothing_is_tuned_to_one_network(layer: str) -> None:
     print(f"\n{layer}\n{report}")
     assert len(report) == 8
     assert median(record.rank for record in report) <= 1
-    assert not any(recipes.is_blank(record.coverage, record.contrast) for record in report)
+    assert not any(is_blank(asdict(record)) for record in report)
 
 
 def _code(fmi: FeatureMapInversion, inputs: Tensor) -> Tensor:
