@@ -36,7 +36,6 @@ def summary(cells: Sequence[Cell], judge: str = "efficientnet_lite0") -> Figures
     """The figures of a recipe at a layer, every filter and photo counted."""
     records = [record for one in cells for record in one.records]
     column = {key: [record[key] for record in records] for key in records[0]}
-    pictures = torch.stack([one.pictures for one in cells])
     return {
         "robust": mean(column["robust_share"]),
         "share": mean(column["share"]),
@@ -51,10 +50,18 @@ def summary(cells: Sequence[Cell], judge: str = "efficientnet_lite0") -> Figures
         "contrast": fmean(column["contrast"]),
         "colours": median(column["colours"]),
         "blank": sum(map(is_blank, records)),
-        "transfer": accuracy(pictures, judge) if len(pictures) > 1 else float("nan"),
+        "transfer": _transfer(cells, judge),
         "seconds": sum(one.seconds for one in cells),
         "steps": fmean(one.steps for one in cells),
     }
+
+
+def _transfer(cells: Sequence[Cell], judge: str) -> float:
+    """See `transfer.accuracy`; of no meaning where each photo has filters of its own."""
+    filters = [[record["filter"] for record in one.records] for one in cells]
+    if len(cells) < 2 or any(numbers != filters[0] for numbers in filters):
+        return float("nan")
+    return accuracy(torch.stack([one.pictures for one in cells]), judge)
 
 
 def tables(found: Mapping[tuple[str, str], Figures], names: Sequence[str]) -> Iterator[str]:

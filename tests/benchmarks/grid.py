@@ -108,9 +108,14 @@ def photo(name: str, size: int) -> Tensor:
 
 
 @cache
-def chosen(setting: Setting) -> list[int]:
-    """The filters of a setting; fewer than it asks for where there are not more."""
-    inputs = torch.cat([photo(name, setting.size) for name in setting.photos])
+def chosen(setting: Setting, photo_name: str) -> list[int]:
+    """The filters of a cell; fewer than it asks for where there are not more.
+
+    Any filters are the same for all photos; which are faint, a photo says for itself: in low layers
+    hardly one is so in several.
+    """
+    names = (photo_name,) if setting.stratum == "faint" else setting.photos
+    inputs = torch.cat([photo(name, setting.size) for name in names])
     model, space = setting.loaded.model, setting.loaded.normalization
     code = read_code(model, setting.module, space.to_model(inputs))
     return draw(code, setting.stratum, setting.filters, setting.draw)
@@ -145,7 +150,7 @@ class Cell:
 
 def run(setting: Setting, photo_name: str, recipe: Recipe) -> Cell:
     """One cell, not yet on disk."""
-    space, filters = setting.loaded.normalization, chosen(setting)
+    space, filters = setting.loaded.normalization, chosen(setting, photo_name)
     inputs = space.to_model(photo(photo_name, setting.size))
     recipe, steps = counted(recipe)
     fmi = FeatureMapInversion(setting.loaded.model, setting.module, recipe=recipe)
@@ -176,7 +181,7 @@ def _measured(
     space = setting.loaded.normalization
     inputs, shown = (space.to_model(x) for x in (photo(photo_name, setting.size), pictures))
     fmi = FeatureMapInversion(setting.loaded.model, setting.module)
-    records = fmi.report(shown[None], inputs, chosen(setting)).to_dicts()
+    records = fmi.report(shown[None], inputs, chosen(setting, photo_name)).to_dicts()
     return Cell(pictures, records, seconds, steps)
 
 

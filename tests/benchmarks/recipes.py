@@ -39,16 +39,24 @@ def judge(options: argparse.Namespace) -> None:
             for layer in options.layers
         ]
         print(f"\n{settings[0].key}\nfilters: {told(settings)}", flush=True)
-        settings = [setting for setting in settings if chosen(setting)]
+        settings = [setting for setting in settings if with_filters(setting)]
         if settings:
             judge_stratum(options.out, settings, options.recipes)
 
 
 def told(settings: Sequence[Setting]) -> str:
     """How many filters there are, where there are fewer than asked for."""
-    counts = {setting.layer: len(chosen(setting)) for setting in settings}
-    few = [f"{n} at {layer}" for layer, n in counts.items() if n < settings[0].filters]
+    few = [
+        f"{len(chosen(setting, one))} at {setting.layer} in {one}"
+        for setting, one in product(settings, settings[0].photos)
+        if len(chosen(setting, one)) < setting.filters
+    ]
     return ", but ".join([f"{settings[0].filters} a layer", *([", ".join(few)] if few else [])])
+
+
+def with_filters(setting: Setting) -> list[str]:
+    """The photos on which there are filters to judge."""
+    return [one for one in setting.photos if chosen(setting, one)]
 
 
 def judge_stratum(out: Path, settings: Sequence[Setting], names: Sequence[str]) -> None:
@@ -56,7 +64,7 @@ def judge_stratum(out: Path, settings: Sequence[Setting], names: Sequence[str]) 
     found: dict[tuple[str, str], Figures] = {}
     rows: dict[str, Cell] = {}
     for setting, name in product(settings, names):
-        cells = [cell(out, setting, one, name) for one in setting.photos]
+        cells = [cell(out, setting, one, name) for one in with_filters(setting)]
         found[setting.layer, name] = summary(cells, NETWORKS[setting.network].judge)
         rows[f"{setting.layer}\n{name}"] = cells[0]
         print(f"{setting.layer} {name}: {found[setting.layer, name]['seconds']:.1f} s", flush=True)
