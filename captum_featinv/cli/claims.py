@@ -64,7 +64,8 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="a folder of two pictures or more, whose central squares are taken; default: six of "
-        "scikit-image's; with fewer than six claim 3 stays undecided",
+        "scikit-image's; with fewer than six claim 3 stays undecided, with fewer than three claim 4 "
+        "is not asked",
     )
     parser.add_argument(
         "--layer",

@@ -11,7 +11,7 @@ from captum_featinv.network.activations import Activations
 from captum_featinv.network.hooking.hooks import observe
 from captum_featinv.network.hooking.opaque import in_python
 from captum_featinv.network.inputs import clones
-from captum_featinv.network.layers import list_layers
+from captum_featinv.network.layers import Layer, find_layer, list_layers
 
 # The probe's lines span this many pixels; no torchvision CNN has a larger stride.
 _SPAN = 32
@@ -72,6 +72,49 @@ def anatomy(
             for name in names:
                 probes[name].add(activations(name), image, name)
     return [probes[name].described(name, layers[name], height) for name in names]
+
+
+def receptive_field(model: nn.Module, layer: Layer, image: Tensor) -> int:
+    """How many rows of an image one value of a layer depends on; all of them at most.
+
+    Measured as `anatomy` measures it, at this layer and on images of this size alone.
+
+    Args:
+        model: in eval mode.
+        layer: a module or its name.
+        image: (1, C, H, W), as the model takes it; what it shows does not count.
+
+    Raises:
+        LayerError: there is no such layer, or it puts out no maps.
+    """
+    name, module = find_layer(model, layer)
+    blank = torch.zeros_like(image)
+    height = image.shape[-2]
+    with torch.no_grad(), Activations(model, {name: module}) as activations:
+        activations.run(blank)
+        rows = _rows_reached(activations(name), blank, name).shape[1]
+        cut = 0
+        for line in range(height // 2, height // 2 + max(1, round(height / rows))):
+            spoiled = torch.cat([blank, blank])
+            spoiled[0, ..., :line, :] = torch.nan
+            spoiled[1, ..., line:, :] = torch.nan
+            activations.run(spoiled)
+            both = _rows_reached(activations(name), blank, name).all(0)
+            if bool(both.all()):
+                return height
+            cut += int(both.sum())
+    return min(cut + 1, height)
+
+
+def _rows_reached(code: Tensor, image: Tensor, name: str) -> Tensor:
+    """In which rows of its maps each image's code is spoiled, (N, rows)."""
+    if code.dim() != image.dim():
+        raise LayerError(
+            f"layer {name!r} puts out {tuple(code.shape)}, which are no maps; choose another layer"
+        )
+    return (
+        code.movedim(channel_dim_of(code, image, name), 1).isnan().movedim(-2, 1).flatten(2).any(2)
+    )
 
 
 def running_layers(model: nn.Module, image: Tensor) -> list[str]:

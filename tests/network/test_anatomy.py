@@ -10,7 +10,7 @@ from torchvision.models import vgg
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 from captum_featinv.errors import LayerError
-from captum_featinv.network.anatomy import LayerAnatomy, anatomy
+from captum_featinv.network.anatomy import LayerAnatomy, anatomy, receptive_field
 
 
 def by_name(model: nn.Module, **options: int) -> dict[str, LayerAnatomy]:
@@ -65,6 +65,18 @@ def test_a_stack_of_convolutions_has_the_field_of_the_closed_form(
     found = anatomy(model, height=384, width=128)
     assert [layer.stride for layer in found] == strides
     assert [layer.receptive_field for layer in found] == fields
+
+
+def test_the_field_of_one_layer_on_one_size_is_that_of_the_anatomy_or_the_whole_image() -> None:
+    parts = (nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 5, 2, 2), nn.MaxPool2d(2))
+    model = nn.Sequential(*[part for _ in range(2) for part in parts], nn.Conv2d(3, 3, 9, 1, 4))
+    image = torch.rand(1, 3, 80, 64)
+    known = {one.name: one.receptive_field for one in anatomy(model, width=64)}
+    for layer in "01234":
+        assert receptive_field(model, layer, image) == known[layer]
+    assert known["6"] > 80 == receptive_field(model, "6", image)
+    with pytest.raises(LayerError, match="are no maps"):
+        receptive_field(nn.Sequential(nn.Flatten(), nn.Linear(27, 2)), "1", image[..., :3, :3])
 
 
 def test_of_parallel_branches_the_widest_field_counts() -> None:

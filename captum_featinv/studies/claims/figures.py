@@ -21,12 +21,13 @@ _LETTERS_AN_INCH = 11  # in a title
 
 
 def figures(claims: Claims) -> dict[str, Figure]:
-    """One figure a claim, by file name; pictures from all photos stand behind each."""
-    return {
+    """One figure a claim that was asked, by file name; pictures from all photos stand behind each."""
+    drawn = {
         "claim_1.png": _specific(claims),
         "claim_2.png": _intricate(claims),
         "claim_3.png": _style(claims),
     }
+    return drawn | ({"claim_4.png": _telling(claims)} if claims.telling else {})
 
 
 def textures(claims: Claims, photo: int = 0) -> Image.Image:
@@ -107,6 +108,23 @@ def _style(claims: Claims) -> Figure:
         _level(axes, 0, "as far as the photo")
     _finish(gram, "fall of the Gram distance to the style", None)
     _finish(judged, "fall of the judge's distance to it", None)
+    return figure
+
+
+def _telling(claims: Claims) -> Figure:
+    """How often pictures point at the strongest patch, beside what the judge can tell."""
+    found = claims.telling
+    layers = [f"{t.layer}\n{t.verdict}" for t in found]
+    figure = _figure(claims, "Claim 4: the picture tells what excites the filter", 10, 4.6)
+    told, plain = figure.subplots(1, 2)
+    _points(told, layers, [t.accuracy for t in found], _INK, "the filter's pictures")
+    _points(told, layers, [t.natural for t in found], _BLUE, "natural patches", -0.15)
+    _points(told, layers, [t.other for t in found], _RED, "another filter's pictures", 0.15)
+    _points(plain, layers, [t.plain for t in found], _INK, "the filter's pictures")
+    _points(plain, layers, [t.plain_other for t in found], _RED, "another filter's pictures", 0.15)
+    for axes, title in ((told, "told, against other filters' pictures"), (plain, "without these")):
+        _level(axes, 0.5, "guessing")
+        _finish(axes, title, (-0.03, 1.03))
     return figure
 
 

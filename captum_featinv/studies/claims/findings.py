@@ -1,7 +1,7 @@
 """What was found out about the claims on one network."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from captum_featinv.studies.claims.intricate import Trend
@@ -9,6 +9,7 @@ from captum_featinv.studies.claims.pictures import Pictures
 from captum_featinv.studies.claims.randomised import Randomised
 from captum_featinv.studies.claims.restyled import StyleFound
 from captum_featinv.studies.claims.specific import Specific
+from captum_featinv.studies.claims.telling import Telling
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Claims:
     style: list[StyleFound]
     randomised: list[Randomised]
     pictures: list[Pictures]
+    telling: list[Telling] = field(default_factory=list)
+    teller: str = ""
+    """who compares patches for `telling`, or "not asked: " and why"""
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain numbers, without the pictures; intervals are value, low, high."""
@@ -37,5 +41,7 @@ class Claims:
                 asdict(t) | {"claimed": t.claimed, "verdict": t.verdict} for t in self.trends
             ],
             "claim_3_style": [asdict(s) | {"verdict": s.verdict} for s in self.style],
+            "claim_4_telling": [asdict(t) | {"verdict": t.verdict} for t in self.telling],
+            "judge_of_claim_4": self.teller,
             "sanity_check": [asdict(r) | {"verdict": r.verdict} for r in self.randomised],
         }

@@ -1,4 +1,4 @@
-"""The paper's three claims, measured on a network (Xia et al. 2016, arXiv 1608.04170)."""
+"""The paper's three claims (Xia et al. 2016, arXiv 1608.04170) and a fourth, measured on a network."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import live_filters
-from captum_featinv.errors import ArgumentError, FeatInvWarning, warn
+from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError, MissingExtraError, warn
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
@@ -22,7 +22,9 @@ from captum_featinv.studies.claims.judge import Judge, LayerJudge, RandomJudge, 
 from captum_featinv.studies.claims.pictures import Pictures, make_pictures
 from captum_featinv.studies.claims.randomised import Randomised, randomised, reinitialised
 from captum_featinv.studies.claims.restyled import StyleFound, restyled
+from captum_featinv.studies.claims.similarity import Similarity, another_network
 from captum_featinv.studies.claims.specific import Specific, specific
+from captum_featinv.studies.claims.telling import FEWEST_PHOTOS, Queries, Telling
 
 # The sanity check looks at pictures from so many of the photos.
 _CHECKED = 1
@@ -38,6 +40,7 @@ def measure_claims(
     filters: int = 12,
     *,
     judge: Judge | None = None,
+    similarity: Similarity | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
     show_progress: bool = False,
@@ -50,6 +53,8 @@ def measure_claims(
         layers: their names, at least two, low ones first.
         filters: how many a layer, at least three; drawn among those that fire on every photo.
         judge: who compares pictures; `RandomJudge()` if None.
+        similarity: who compares patches for claim 4; `another_network(loaded)` if None. The claim
+            is not asked with fewer than three photos, or where that network is not installed.
         recipe: how pictures are made; see `FeatureMapInversion`.
         seed: of filters, pictures and resamples.
         show_progress: show a progress bar for every batch of inversions.
@@ -66,8 +71,12 @@ def measure_claims(
     names = [find_layer(loaded.model, layer)[0] for layer in layers]
     _check(loaded, photos, names, filters, judge)
     chosen = {name: _live(loaded, name, photos, filters, seed) for name in names}
-    study = _Study(loaded, reinitialised(loaded), photos, judge, recipe, seed, show_progress)
+    similarity, missing = _teller(loaded, photos, similarity)
+    study = _Study(
+        loaded, reinitialised(loaded), photos, judge, similarity, recipe, seed, show_progress
+    )
     found = [study.look_at(name, numbers) for name, numbers in chosen.items()]
+    told = [layer.telling for layer in found if layer.telling is not None]
     return Claims(
         loaded.description,
         loaded.random,
@@ -85,6 +94,8 @@ def measure_claims(
         [layer.restyled for layer in found],
         [layer.randomised for layer in found],
         [layer.pictures for layer in found],
+        told,
+        similarity.description if similarity and told else missing,
     )
 
 
@@ -95,6 +106,7 @@ class _Layer(NamedTuple):
     specific: Specific
     restyled: StyleFound
     randomised: Randomised
+    telling: Telling | None
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,7 @@ class _Study:
     """the same network with weights drawn anew"""
     photos: Tensor
     judge: Judge
+    similarity: Similarity | None
     recipe: Recipe
     seed: int
     show_progress: bool
@@ -132,7 +145,20 @@ class _Study:
             specific(layer, filters, apart, self.seed),
             style,
             randomised(layer, apart, crossed, self.seed),
+            self._telling(made),
         )
+
+    def _telling(self, made: Pictures) -> Telling | None:
+        """Claim 4, where there is somebody to ask and the layer puts out maps."""
+        if self.similarity is None:
+            return None
+        try:
+            queries = Queries(
+                self.loaded, made.layer, made.filters, self.photos, self.similarity, self.seed
+            )
+        except LayerError:
+            return None
+        return queries.ask(made.images, from_these_photos=True)
 
     def _pictures(
         self, loaded: LoadedModel, layer: str, filters: list[int], photos: Tensor
@@ -164,6 +190,18 @@ def _check(
                 f"layer {name!r} would judge its own pictures; choose a judge that is not one of "
                 f"{', '.join(layers)}"
             )
+
+
+def _teller(
+    loaded: LoadedModel, photos: Tensor, similarity: Similarity | None
+) -> tuple[Similarity | None, str]:
+    """Who compares patches; or nobody, and why."""
+    if len(photos) < FEWEST_PHOTOS:
+        return None, f"not asked: takes {FEWEST_PHOTOS} photos or more, there are {len(photos)}"
+    try:
+        return similarity or another_network(loaded), "not asked: no layer puts out maps"
+    except MissingExtraError as error:
+        return None, f"not asked: {error}"
 
 
 def _live(loaded: LoadedModel, layer: str, photos: Tensor, count: int, seed: int) -> list[int]:

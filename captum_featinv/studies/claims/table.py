@@ -9,6 +9,7 @@ from captum_featinv.metrics.interval import Estimate
 from captum_featinv.metrics.table import as_table
 from captum_featinv.metrics.verdict import FEWEST, Verdict
 from captum_featinv.studies.claims.findings import Claims
+from captum_featinv.studies.claims.telling import CANNOT_TELL
 
 _Cell = str | Estimate
 
@@ -37,6 +38,12 @@ _STYLE = (
     "between photos, and where a photo comes nearer to another one (fall > 0) with the other's "
     "energies than with random ones."
 )
+_TELLING = (
+    "Of two natural patches, one that excites the filter most and one that excites it least, how often "
+    "is the first the one that is more like the filter's pictures from other photos than like other "
+    "filters' (told, 0.5 is guessing)? The judge has to tell by natural patches of other photos as "
+    "well (0.8 or more) and to guess by another filter's pictures (0.5 within the interval)."
+)
 _SANITY = (
     "The picture should not be told from other filters' pictures (top-1 at chance, its interval "
     "below a half), and should change more than by another photo (change > 0)."
@@ -45,7 +52,7 @@ _SANITY = (
 
 class _Finding(Protocol):
     @property
-    def verdict(self) -> Verdict: ...
+    def verdict(self) -> str: ...
 
 
 def as_text(claims: Claims) -> str:
@@ -55,6 +62,7 @@ def as_text(claims: Claims) -> str:
         _specific(claims),
         _intricate(claims),
         _style(claims),
+        _telling(claims),
         _sanity(claims),
         "\n".join(_verdicts(claims)),
     ]
@@ -117,6 +125,25 @@ def _style(claims: Claims) -> str:
     return "\n\n".join(tables)
 
 
+def _telling(claims: Claims) -> str:
+    head = ["layer", "told", "margin", "another filter's", "natural patches", "pixels", "so?"]
+    rows: list[list[_Cell]] = [
+        [
+            t.layer,
+            t.accuracy,
+            f"{t.margin.value:.3f}",
+            t.other,
+            t.natural,
+            str(t.side),
+            t.verdict,
+        ]
+        for t in claims.telling
+    ]
+    title = "Claim 4: the picture tells what excites the filter"
+    who = fill(claims.teller if not claims.telling else f"Judge: {claims.teller}", _WIDTH)
+    return f"{_titled(title, _TELLING, head, rows)}\n{who}" if rows else f"{title}\n{who}"
+
+
 def _sanity(claims: Claims) -> str:
     head = ["layer", "top-1", "chance", "change", "passed?"]
     rows: list[list[_Cell]] = [
@@ -133,9 +160,17 @@ def _verdicts(claims: Claims) -> list[str]:
         f"Claim 1, specific textures: {_counted(claims.specific)} layers",
         f"Claim 2, more intricate with depth: {_counted(claimed)} measures",
         f"Claim 3, style as energies: {_counted(claims.style)} layers",
+        f"Claim 4, pictures that tell: {_told(claims)}",
         f"Sanity check, other weights: {_counted(claims.randomised)} layers",
         *_note(claims),
     ]
+
+
+def _told(claims: Claims) -> str:
+    if not claims.telling:
+        return claims.teller
+    lost = sum(t.verdict == CANNOT_TELL for t in claims.telling)
+    return f"{_counted(claims.telling)} layers" + (f", {CANNOT_TELL} {lost}" if lost else "")
 
 
 def _note(claims: Claims) -> list[str]:
