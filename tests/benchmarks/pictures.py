@@ -11,8 +11,8 @@ from torch import Tensor
 from captum_featinv.images.display import as_saved
 from captum_featinv.models import LoadedModel
 
-# Steps that are timed, after a warm-up, to know what one takes.
-_TIMED = 3
+# After a warm-up, what a step takes is seen from at least so many, and from a tenth of the seconds.
+_TIMED, _PART = 3, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +94,11 @@ def steps_within(seconds: float, timed: Callable[[int], float]) -> int:
         timed: what so many steps take.
     """
     timed(1)
-    one, some = timed(1), timed(1 + _TIMED)
+    one = timed(1)
+    more = max(_TIMED, int(_PART * seconds / one))
+    some = timed(1 + more)
     # A clock that says more steps took less was disturbed; then all of the time is the steps'.
-    a_step = (some - one) / _TIMED if some > one else some / (1 + _TIMED)
+    a_step = (some - one) / more if some > one else some / (1 + more)
     return max(1, 1 + round((seconds - one) / a_step))
 
 

@@ -18,6 +18,9 @@ from tests.benchmarks.pictures import Make, Task
 # that would be a step or two, so fewer crops are taken then, as `crops` allows.
 CROPS_IN_A_HURRY = 4
 
+# Pixels of a crop: what a network of stride 32 needs.
+LEAST = 32
+
 
 def one_by_one(answer: Callable[[Question], Tensor], *, of_photo: bool = False) -> Make:
     """A method that is asked for one filter at a time, as `compare` asks.
@@ -73,10 +76,10 @@ def _at_size(config: Any, question: Question, **changes: Any) -> Any:
     """DreamLens' defaults, but for the sizes and, where steps are given, the crops.
 
     By default a picture is of 512 px and the network sees crops in 224 px: crops keep this ratio, which
-    also serves MaCo better than crops of the photo's size.
+    also serves MaCo better than crops of the photo's size, as long as a network can see them.
     """
     height, width = question.photo.shape[-2:]
-    seen = tuple(max(1, round(side * 224 / 512)) for side in (height, width))
+    seen = tuple(max(min(side, LEAST), round(side * 224 / 512)) for side in (height, width))
     made = config(width=width, height=height, input_shape=(3, *seen), **changes)
     if question.steps is None:
         return made

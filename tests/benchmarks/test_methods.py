@@ -116,8 +116,19 @@ def test_steps_fill_the_seconds(seconds: float, steps: int) -> None:
     assert sum(calls) < 8
 
 
+def test_quick_steps_are_timed_for_a_tenth_of_the_seconds() -> None:
+    calls: list[int] = []
+
+    def timed(steps: int) -> float:
+        calls.append(steps)
+        return 0.01 * steps
+
+    assert steps_within(10, timed) == 1000
+    assert calls == [1, 1, 101]
+
+
 def test_a_clock_that_was_disturbed_still_gives_steps() -> None:
-    times = iter([1.0, 8.0, 4.0])
+    times = iter([9.0, 8.0, 4.0])
     assert steps_within(28, lambda _: next(times)) == 21
 
 
