@@ -37,7 +37,7 @@ def test_importing_needs_no_extra_and_changes_nothing() -> None:
     """None of the optional packages is loaded, and the global dice are left alone."""
     code = """
 import sys, torch
-for extra in ("h5py", "skimage", "safetensors", "lucent", "kornia"):
+for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia"):
     sys.modules[extra] = None
 before = torch.random.get_rng_state()
 import captum_featinv, captum_featinv.cli
@@ -100,7 +100,7 @@ def test_the_studies_are_not_loaded_with_the_package_and_draw_only_when_asked() 
     code = """
 import sys, captum_featinv
 assert not [name for name in sys.modules if name.startswith("captum_featinv.studies")]
-for extra in ("h5py", "skimage", "safetensors", "lucent", "kornia"):
+for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia"):
     sys.modules[extra] = None
 import captum_featinv.studies
 assert "captum_featinv.studies.claims.figures" not in sys.modules
@@ -161,14 +161,16 @@ def test_no_file_is_large() -> None:
 
 
 @pytest.mark.slow
-def test_without_lucent_all_but_the_comparisons_with_it_still_passes() -> None:
+def test_without_the_rivals_all_but_the_comparisons_with_them_still_passes() -> None:
     files = [
-        str(path) for path in (ROOT / "tests").rglob("test_*.py") if "ucent" in path.read_text()
+        str(path)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search("ucent|reamlens", path.read_text())
     ]
     files.remove(str(Path(__file__)))
     code = f"""
 import sys, pytest
-sys.modules["lucent"] = sys.modules["kornia"] = None
+sys.modules["lucent"] = sys.modules["dreamlens"] = sys.modules["kornia"] = None
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *{files}]))
 """
     done = subprocess.run(

@@ -11,7 +11,7 @@ from captum_featinv.errors import FeatInvError
 _COMMANDS = {
     "invert": (invert.add, "textures of filters as a contact sheet"),
     "explain": (explain.add, "the filters behind a prediction, and their textures"),
-    "compare": (compare.add, "the same filters under Captum's and Lucent's methods"),
+    "compare": (compare.add, "the same filters under the methods of Captum, Lucent, DreamLens"),
     "restyle": (restyle.add, "a photo in the style of another picture"),
     "claims": (claims.add, "do the paper's claims hold for a network?"),
     "layers": (layers.add, "a model's layers: channels, stride, field"),

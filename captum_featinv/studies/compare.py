@@ -1,4 +1,4 @@
-"""The same filter under other methods: what Captum, Lucent and code inversion show of it."""
+"""The same filter under other methods: what Captum, Lucent, DreamLens and code inversion show of it."""
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -28,7 +28,7 @@ from captum_featinv.studies.comparison import (
     measured,
     require_filters,
 )
-from captum_featinv.studies.excitation import dream, maximisation
+from captum_featinv.studies.excitation import dream, dreamlens, maximisation
 from captum_featinv.studies.quiet import scratch_copy, without_captums_warnings
 
 
@@ -134,5 +134,6 @@ METHODS: dict[str, Method] = {
     "NeuronDeconvolution": _attribution(NeuronDeconvolution),
     "NeuronIntegratedGradients": _attribution(NeuronIntegratedGradients, internal_batch_size=8),
     "Lucent" if find_spec("lucent") else "ActivationMaximization": Method(maximisation),
+    **({"DreamLens": Method(dreamlens)} if find_spec("dreamlens") else {}),
     "DeepDream": Method(dream),
 }

@@ -1,8 +1,9 @@
-"""What excites a filter most: activation maximisation, Lucent's or ours, and DeepDream."""
+"""What excites a filter most: activation maximisation, Lucent's or ours, DreamLens', and DeepDream."""
 
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -48,6 +49,30 @@ def maximisation(question: Question) -> Tensor:
     return torch.from_numpy(image).movedim(-1, 1).to(question.photo).clamp(0, 1)
 
 
+def dreamlens(question: Question) -> Tensor:
+    """What excites the filter most by DreamLens: its `maximize`.
+
+    All is as DreamLens has it by default, 120 steps with one image, turned and scaled, in each; but
+    the image has the photo's size instead of 256 x 256, and the normalisation is the model's own.
+    """
+    with _unheard():
+        from dreamlens import FeatureVisualizer, RenderConfig  # noqa: PLC0415
+
+        height, width = question.photo.shape[-2:]
+        config = RenderConfig(width=width, height=height)
+        visualizer = FeatureVisualizer(
+            scratch_copy(question.model),  # gradients of its weights are left behind
+            quiet=True,
+            preprocess=question.normalization.to_model,
+        )
+        found = visualizer.maximize_channel(
+            question.layer,
+            question.filter,
+            replace(config, steps=question.steps or config.steps),
+        )
+    return torch.as_tensor(found.as_nchw()).to(question.photo)
+
+
 def dream(question: Question) -> Tensor:
     """The photo, changed until it excites the filter more."""
     steps = question.steps or _DREAM_STEPS
@@ -76,7 +101,7 @@ def _rendered(question: Question, start: Any, distortions: Sequence[Any], steps:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Lucent warns on import and throws numpy's global dice, which are seeded and given back."""
+    """Lucent warns on import; both throw numpy's global dice, which are seeded and given back."""
     state = np.random.get_state()  # noqa: NPY002
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

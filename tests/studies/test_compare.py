@@ -25,7 +25,15 @@ from captum_featinv.studies.compare_sheet import comparison_sheet
 from captum_featinv.studies.comparison import Method, Question
 
 StateOf = Callable[[nn.Module], dict[str, object]]
-OURS = {name: method for name, method in METHODS.items() if name != "Lucent"}
+RIVALS = {"Lucent": "lucent", "DreamLens": "dreamlens"}
+OURS = {name: method for name, method in METHODS.items() if name not in RIVALS}
+
+
+class Halved(nn.Module):
+    """The normalisation of `eyes`."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (image - 0.5) / 0.5
 
 
 @pytest.fixture
@@ -157,14 +165,54 @@ def test_without_lucent_the_filter_is_excited_by_ours(
     assert answer.record.rank == 0
 
 
-def test_lucents_picture_leaves_numpys_dice_alone(eyes: LoadedModel, photo: Tensor) -> None:
-    pytest.importorskip("lucent")
-    before = np.random.get_state()[1].tolist()  # noqa: NPY002
-    methods = {"Lucent": METHODS["Lucent"]}
-    rows = [compare(eyes, photo, "1", [0], methods=methods, steps=2).answers[0] for _ in range(2)]
-    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
-    assert torch.equal(rows[0]["Lucent"].result, rows[1]["Lucent"].result)
-    assert rows[0]["Lucent"].result.shape == photo.shape
+@pytest.mark.parametrize(("name", "package"), RIVALS.items())
+def test_a_rivals_picture_is_seeded_and_leaves_the_dice_and_the_model_alone(
+    eyes: LoadedModel, photo: Tensor, state_of: StateOf, name: str, package: str
+) -> None:
+    pytest.importorskip(package)
+    before = np.random.get_state()[1].tolist(), state_of(eyes.model)  # noqa: NPY002
+    one, same, other = (
+        compare(eyes, photo, "1", [0], methods={name: METHODS[name]}, steps=2, seed=seed)
+        .answers[0][name]
+        .result
+        for seed in (0, 0, 1)
+    )
+    assert (np.random.get_state()[1].tolist(), state_of(eyes.model)) == before  # noqa: NPY002
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert one.shape == photo.shape
+    assert 0 <= one.min() < one.max() <= 1
+
+
+def test_dreamlens_is_asked_as_it_would_be_by_itself(eyes: LoadedModel, photo: Tensor) -> None:
+    """Its own call, of a network that normalises its images itself."""
+    dreamlens = pytest.importorskip("dreamlens")
+    methods = {"DreamLens": METHODS["DreamLens"]}
+    asked = compare(eyes, photo, "1", [2], methods=methods, steps=5, seed=3).answers[2]
+    whole = nn.Sequential(Halved(), eyes.model)
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    visualizer = dreamlens.FeatureVisualizer(whole, quiet=True, normalize=False)
+    config = dreamlens.RenderConfig(width=22, height=17, steps=5)
+    assert_close(asked["DreamLens"].result, visualizer.maximize_channel("1.1", 2, config).as_nchw())
+
+
+def test_dreamlens_takes_its_own_number_of_steps_unless_told(
+    eyes: LoadedModel, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dreamlens = pytest.importorskip("dreamlens")
+    taken: list[int] = []
+    whole = dreamlens.FeatureVisualizer.synthesize
+
+    def counted(*arguments: object, iters: int, **options: object) -> object:
+        taken.append(iters)
+        return whole(*arguments, iters=1, **options)
+
+    monkeypatch.setattr(dreamlens.FeatureVisualizer, "synthesize", counted)
+    methods = {"DreamLens": METHODS["DreamLens"]}
+    for steps in (None, 7):
+        compare(eyes, photo, "1", [0], methods=methods, steps=steps)
+    assert taken == [dreamlens.RenderConfig().steps, 7]
 
 
 def test_what_cannot_be_compared_says_why(eyes: LoadedModel, photo: Tensor) -> None:
