@@ -85,7 +85,8 @@ class SomeRows:
         self._spaces = [space.fitted_to(photo) for space, photo in pairs]
         self._greys = tuple(_grey(space, photo) for space, photo in pairs)
         self._starts = self._begin(examples)
-        self._losses = target.losses(normalize=question.recipe.normalize_loss)
+        recipe = question.recipe
+        self._losses = target.losses(normalize=recipe.normalize_loss, outweigh=recipe.outweigh)
         self._formats = [way.format_of(photo) for photo in photos]
         self._computing = way.active(photos[0].device)
 
@@ -161,7 +162,7 @@ class SomeRows:
         """The images as they are, by one more look without distortion, in the model's own precision."""
         error = self._target.losses(normalize=True)
         starts, shown = self._shown(self._starts), self._shown(images)
-        first_errors = error(self._look(starts).__getitem__)
+        first = self._look(starts)
         codes = self._look(shown)
         errors = error(codes.__getitem__).clamp(min=0)  # rounding may leave a little less
         failed = self._target.silent(codes) | self._target.impossible() | ~torch.isfinite(errors)
@@ -169,7 +170,11 @@ class SomeRows:
             torch.where(failed.reshape(-1, *[1] * (image.dim() - 1)), start, image)
             for image, start in zip(shown, starts, strict=True)
         )
-        diverged = lost | (errors > _DIVERGED * first_errors)
+        worse = errors > _DIVERGED * error(first.__getitem__)
+        if self._question.recipe.outweigh is not None:
+            # A filter that is asked for more may end further from its code, but not with less of it.
+            worse &= ~self._target.louder(codes, first)
+        diverged = lost | worse
         errors = errors.nan_to_num(nan=torch.inf, posinf=torch.inf)
         return Solution(kept, errors, failed, diverged)
 

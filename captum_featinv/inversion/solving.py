@@ -1,6 +1,7 @@
 """Solve all rows of an inversion, some at a time, and say which of them came to nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -33,6 +34,7 @@ def solve(
         rows_at_once: images in one forward; changes memory and time, not the results.
         title: of a progress bar, or None for none.
     """
+    question = replace(question, recipe=question.recipe.suited(_stride(question, codes)))
     at_once = batch_size(rows_at_once)
     together = 1 if runs_alone(question.recipe) else at_once
     chunks = [
@@ -54,6 +56,24 @@ def solve(
     if interrupted:
         warn("interrupted: the pictures are as far as they came")
     return _joined(solutions, [rows for _, rows in chunks])
+
+
+def _stride(question: Question, codes: Codes) -> float:
+    """How many pixels each way one place of the codes stands for, of several layers the fewest.
+
+    1 for what cannot be written down as frequencies: an input without height and width, or without
+    a displayable range.
+    """
+    images = question.inputs.images
+    if any(image.dim() < 4 for image in images) or not all(question.bounded):
+        return 1.0
+    return min(max(image.shape[-2:]) for image in images) / max(map(_edge, codes.values()))
+
+
+def _edge(code: Tensor) -> float:
+    """How many places a code has along an image's longer edge; a line of tokens is a square's."""
+    positions = code.shape[2:]
+    return max(positions[-2:]) if len(positions) > 1 else float(positions.numel() ** 0.5)
 
 
 def _joined(solutions: list[Solution], rows: list[Tensor]) -> Solution:

@@ -81,7 +81,7 @@ class CodeRows:
 
     codes: Codes
 
-    def losses(self, *, normalize: bool) -> RowLosses:
+    def losses(self, *, normalize: bool, outweigh: float | None = None) -> RowLosses:  # noqa: ARG002
         """Half the squared error of each row, normalised or not, mean over layers."""
         matches = tuple(
             CodeMatch(layer, target, _scale(target, normalize=normalize))
@@ -99,6 +99,10 @@ class CodeRows:
         code = next(iter(codes.values()))
         return torch.zeros(len(code), dtype=torch.bool, device=code.device)
 
+    def louder(self, codes: Codes, before: Codes) -> Tensor:  # noqa: ARG002
+        """Nor does it answer more than before."""
+        return self.silent(codes)
+
 
 @dataclass(frozen=True)
 class FilterRows:
@@ -114,10 +118,10 @@ class FilterRows:
     filters: Tensor
     maps: Tensor
 
-    def losses(self, *, normalize: bool) -> RowLosses:
-        """Half the squared error of each row, normalised or not."""
+    def losses(self, *, normalize: bool, outweigh: float | None = None) -> RowLosses:
+        """Half the squared error of each row, normalised or not; see `FeatureMapMatch`."""
         scale = _scale(self.maps, normalize=normalize)
-        return FeatureMapMatch(self.layer, self.filters, self.maps, scale)
+        return FeatureMapMatch(self.layer, self.filters, self.maps, scale, outweigh)
 
     def impossible(self) -> Tensor:
         """Which of the rows ask for nothing at all, (rows,)."""
@@ -128,6 +132,15 @@ class FilterRows:
         rows = torch.arange(len(self.filters), device=self.filters.device)
         own = codes[self.layer][rows, self.filters]
         return own.reshape(len(rows), -1).amax(1) <= 0
+
+    def louder(self, codes: Codes, before: Codes) -> Tensor:
+        """Which of the rows' filters answer more than before where they are asked to, (rows,)."""
+        return self._answer(codes) > self._answer(before)
+
+    def _answer(self, codes: Codes) -> Tensor:
+        rows = torch.arange(len(self.filters), device=self.filters.device)
+        own = codes[self.layer][rows, self.filters]
+        return (own * self.maps).reshape(len(rows), -1).sum(1)
 
 
 Targets = WholeCodes | FilterMaps

@@ -6,6 +6,7 @@ to its output, and returns one loss a row, so that rows stay problems of their o
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,17 +58,27 @@ class FeatureMapMatch:
     halved and divided by `scale`; with a leakage of 1 this is `||F - T||^2`, which rounding may leave
     a little below 0.
 
+    With `outweigh` (not in the paper), each row's filter is asked for `s T_k` instead, and its loss is
+    divided by s: `s = max(1, outweigh ||F||^2 / <F_k, T_k>)` of the code at hand, through which no
+    gradient flows. The pull to silence grows with the square of an image's strength and the pull
+    to the filter only in proportion, so that a filter which answers faintly would win at a contrast
+    so low that its bias silences it. At 1, what the filter is asked for is as much as outweighs
+    what all filters do: where s > 1 the gradient is that of the cosine of F and T, times a number; a
+    smaller `outweigh` leaves some pull to silence, a larger one turns the loss towards `-<F, T>`.
+
     Args:
         layer: whose code.
         filters: k, (rows,).
         target: T_k, (rows, *positions).
         scale: what the loss is divided by, (rows,).
+        outweigh: see above; None asks for T_k, as the paper does.
     """
 
     layer: str
     filters: Tensor
     target: Tensor
     scale: Tensor
+    outweigh: float | None = None
 
     @classmethod
     def relative(cls, layer: str, filters: Tensor, target: Tensor) -> "FeatureMapMatch":
@@ -77,15 +88,47 @@ class FeatureMapMatch:
     def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:
         """The losses, with the weight that the activation of all other filters has in them."""
         code = activations(self.layer)
-        where, target, twice = self._prepared
-        losses: Tensor = _HalfSquares.apply(code, where, target, self.scale, twice, leakage)
+        kind = _HalfSquares if self.outweigh is None else _Outweighing
+        losses: Tensor = kind.apply(code, self._prepared, leakage)
         return losses
 
     @cached_property
-    def _prepared(self) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """What all steps need: where the filters' maps are, (rows, 1), those maps, and a scale."""
+    def _prepared(self) -> "_Asked":
+        """What all steps need."""
         rows = torch.arange(len(self.filters), device=self.filters.device)
-        return (rows[:, None], self.filters[:, None]), self.target.unsqueeze(1), 2 * self.scale
+        target = self.target.unsqueeze(1)
+        square = target.square().sum(_places(target))
+        return _Asked(
+            (rows[:, None], self.filters[:, None]),
+            target,
+            self.scale,
+            2 * self.scale,
+            -self.scale,
+            square,
+            (_FAINTEST * square).where(square > 0, 1),
+            1.0 if self.outweigh is None else self.outweigh,
+        )
+
+
+# As a share of the target's square: asked for through it, the pull to silence is next to nothing.
+_FAINTEST = 1e-6
+
+
+class _Asked(NamedTuple):
+    """Where the filters' maps are, those asked for, (rows, 1, *positions), and numbers, (rows,)."""
+
+    where: tuple[Tensor, Tensor]
+    target: Tensor
+    scale: Tensor
+    twice: Tensor
+    """the scale, twice"""
+    minus: Tensor
+    """the scale, negative"""
+    square: Tensor
+    """of the target"""
+    faintest: Tensor
+    """what a filter's answer <F_k, T_k> counts as at least, also where its sign is turned"""
+    outweigh: float
 
 
 def half_square(target: Tensor) -> Tensor:
@@ -98,22 +141,61 @@ class _HalfSquares(torch.autograd.Function):
     """The losses; their gradient is written down, not traced, to save passes."""
 
     @staticmethod
-    def forward(ctx, code, where, target, scale, twice, leakage):  # type: ignore[no-untyped-def]
-        own = code[where]
-        missing = own - target
-        ctx.save_for_backward(code, missing, scale)
-        ctx.where, ctx.leakage = where, leakage
+    def forward(ctx, code, asked, leakage):  # type: ignore[no-untyped-def]
+        own = code[asked.where]
+        missing = own - asked.target
+        ctx.save_for_backward(code, missing, asked.scale)
+        ctx.where, ctx.leakage = asked.where, leakage
         # The filter's own map counts once as what is missing, and not as what others do.
         of_filter = torch.addcmul(missing.square(), own, own, value=-leakage)
-        of_filter = of_filter.sum(tuple(range(1, own.dim())))
+        of_filter = of_filter.sum(_places(own))
         # Over dimensions, not flattened: that would copy a code with channels last in memory.
-        size = torch.linalg.vector_norm(code, dim=tuple(range(1, code.dim())))
-        return torch.addcmul(of_filter, size, size, value=leakage).div_(twice)
+        size = torch.linalg.vector_norm(code, dim=_places(code))
+        return torch.addcmul(of_filter, size, size, value=leakage).div_(asked.twice)
 
     @staticmethod
     def backward(ctx, weight):  # type: ignore[no-untyped-def]
         code, missing, scale = ctx.saved_tensors
-        weight = (weight / scale).reshape(-1, *[1] * (code.dim() - 1))
+        weight = _by_row(weight / scale, code)
         gradient = code * (weight if ctx.leakage == 1 else weight * ctx.leakage)
         gradient[ctx.where] = missing * weight
-        return gradient, None, None, None, None, None
+        return gradient, None, None
+
+
+class _Outweighing(torch.autograd.Function):
+    """Likewise of `1/2 ||F - s T||^2 / (s scale)`; of s only the inverse is needed, in (0, 1]."""
+
+    @staticmethod
+    def forward(ctx, code, asked, leakage):  # type: ignore[no-untyped-def]
+        own = code[asked.where]
+        answer = (own * asked.target).sum(_places(own))
+        total = torch.linalg.vector_norm(code, dim=_places(code)).square_()
+        if leakage != 1:
+            strength = torch.linalg.vector_norm(own, dim=_places(own))
+            total = torch.addcmul(total * leakage, strength, strength, value=1 - leakage)
+        # Where all is silent this is infinite, and asks as the paper does.
+        inverse = (torch.maximum(answer, asked.faintest) / total).clamp_(max=asked.outweigh)
+        if asked.outweigh != 1:
+            inverse = inverse / asked.outweigh
+        ctx.save_for_backward(code, own, asked.target, _by_row(inverse, own), asked.scale)
+        ctx.where, ctx.leakage = asked.where, leakage
+        pulls = torch.addcmul(answer, total, inverse, value=-0.5)
+        return torch.addcdiv(pulls, asked.square, inverse, value=-0.5).div_(asked.minus)
+
+    @staticmethod
+    def backward(ctx, weight):  # type: ignore[no-untyped-def]
+        code, own, target, inverse, scale = ctx.saved_tensors
+        weight = _by_row(weight / scale, code)
+        silencing = weight * inverse
+        gradient = code * (silencing if ctx.leakage == 1 else silencing * ctx.leakage)
+        gradient[ctx.where] = torch.addcmul(own * silencing, target, weight, value=-1)
+        return gradient, None, None
+
+
+def _places(code: Tensor) -> tuple[int, ...]:
+    return tuple(range(1, code.dim()))
+
+
+def _by_row(values: Tensor, code: Tensor) -> Tensor:
+    """One value a row, (rows, 1, ...)."""
+    return values.reshape(-1, *[1] * (code.dim() - 1))

@@ -30,7 +30,7 @@ FINE = Form(clamped_pixels, partial(Adam, lr=0.15), (RandomBlur(),))
 # Adam moves all of its parameters alike. Where these are pixels, an image for a deep layer becomes what
 # a network without smooth pooling answers to as well: noise of full contrast. Where they are
 # frequencies, weighed as photographs have them, it takes on form first.
-SMOOTH = Form(frequencies, partial(Adam, lr=0.4), (RandomBlur(sigma=(0.3, 1.8)),))
+SMOOTH = Form(frequencies, partial(Adam, lr=0.35), (RandomBlur(sigma=(0.3, 2.2)),))
 
 
 def form_for(stride: float) -> Form:

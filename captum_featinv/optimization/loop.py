@@ -10,15 +10,19 @@ from captum_featinv.errors import ArgumentError
 from captum_featinv.images.denoise import total_variation_denoise
 from captum_featinv.network.inputs import Images
 from captum_featinv.optimization.descent import descend
+from captum_featinv.optimization.form import Form
 from captum_featinv.optimization.optimizers import couples_rows
 from captum_featinv.optimization.precision import Arithmetic, candidates
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.optimization.record import LOOK_EVERY, Record
+from captum_featinv.param.frequencies import frequencies
 from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.param.pixel import clamped_pixels, free_pixels, sigmoid_pixels
 from captum_featinv.transform import Lens
 
-_BOUNDED = (clamped_pixels, sigmoid_pixels)
+_BOUNDED = (clamped_pixels, sigmoid_pixels, frequencies)
+
+_NO_STRIDE = 1.0
 
 
 class Phase(NamedTuple):
@@ -59,7 +63,7 @@ def follow(
     """Look for images, in the displayable range.
 
     Args:
-        recipe: how.
+        recipe: how; what it leaves open is decided as for pixels, unless it is `suited` before.
         losses: from images and a phase to one loss a row.
         starts: the start images, each (rows, channel, *).
         greys: the mean colour of each of them, of the same shape.
@@ -70,10 +74,11 @@ def follow(
     Returns:
         The images, after Ctrl-C as far as they came.
     """
+    form = recipe.form(_NO_STRIDE)
     _check_denoising(recipe, starts)
-    images = _written(recipe, starts, greys, bounded)
+    images = _written(form, starts, greys, bounded)
     parameters = [parameter for image in images for parameter in image.parameters]
-    optimizer = recipe.optimizer(parameters)
+    optimizer = form.optimizer(parameters)
     schedule = recipe.schedule(optimizer, recipe.n_steps) if recipe.schedule else None
     settling = recipe.n_steps * max(recipe.redirect, recipe.warmup)
     record = Record(starts, greys, recipe.tolerance, first=settling)
@@ -114,7 +119,7 @@ def phase_of(recipe: Recipe, step: int) -> Phase:
 def runs_alone(recipe: Recipe) -> bool:
     """Whether every image has to be run by itself."""
     known = recipe.couples_rows
-    return couples_rows(recipe.optimizer) if known is None else known
+    return couples_rows(recipe.form(_NO_STRIDE).optimizer) if known is None else known
 
 
 def arithmetics(recipe: Recipe, images: Images) -> list[Arithmetic]:
@@ -133,12 +138,12 @@ def _check_denoising(recipe: Recipe, images: Images) -> None:
 
 
 def _written(
-    recipe: Recipe, starts: Images, greys: Images, bounded: Sequence[bool]
+    form: Form, starts: Images, greys: Images, bounded: Sequence[bool]
 ) -> list[Parameterization]:
     """The images as parameters; without a displayable range there are no bounds to stay in."""
-    free = free_pixels if recipe.pixels in _BOUNDED else recipe.pixels
+    free = free_pixels if form.pixels in _BOUNDED else form.pixels
     return [
-        (recipe.pixels if inside else free)(start, grey)
+        (form.pixels if inside else free)(start, grey)
         for start, grey, inside in zip(starts, greys, bounded, strict=True)
     ]
 
@@ -162,7 +167,7 @@ def _losses_at(
     generator = torch.Generator("cpu").manual_seed(seed)
     ready = _Ready(starts)
     lenses = [
-        [ready(transform.draw(generator)) for transform in recipe.transforms]
+        [ready(transform.draw(generator)) for transform in recipe.form(_NO_STRIDE).transforms]
         for _ in range(recipe.n_steps)
     ]
     phases = [phase_of(recipe, step) for step in range(recipe.n_steps)]

@@ -1,23 +1,26 @@
 """How an image is looked for: everything that is not what is looked for, as values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from captum_featinv.errors import ArgumentError, ArgumentTypeError
+from captum_featinv.optimization.form import FINE, SMOOTH, Form, form_for
 from captum_featinv.optimization.optimizers import checked_optimizer
 from captum_featinv.optimization.precision import Precision, checked
 from captum_featinv.optimization.schedules import a_tenth_off, rise_and_fall
 from captum_featinv.param.noise import natural_noise, uniform_noise
 from captum_featinv.param.parameterization import Parameterization
-from captum_featinv.param.pixel import byte_pixels, clamped_pixels
-from captum_featinv.transform import RandomBlur, Transform
+from captum_featinv.param.pixel import byte_pixels
+from captum_featinv.transform import Transform
+
+_LEFT = "as suits the layer"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,20 +33,26 @@ class Recipe:
     Args:
         n_steps: how many steps at most.
         optimizer: from parameters to one of torch's optimizers for dense numbers; not Muon, which is
-            for matrices, nor SparseAdam.
+            for matrices, nor SparseAdam. If None, Adam with the rate that fits `pixels`.
         couples_rows: whether the optimizer lets the images of a batch influence one another, so that
             each is run alone; by default True for all but those of torch's that are known not to.
         schedule: from the optimizer and the number of steps to a schedule of its learning rate, one
             that needs no metric.
-        pixels: how the image is written down; see `captum_featinv.param.pixel`.
+        pixels: how the image is written down; see `captum_featinv.param.pixel`. If None, as pixels
+            for layers of a stride of less than 8 pixels, whose textures are fine, and else as
+            `frequencies`, which take on form; see `suited`.
         noise: from the shape of one example and a generator to what is added to the mean colour at
             the start, in the displayable range [0, 1]; see `captum_featinv.param.noise`.
-        transforms: small distortions, drawn anew for every step, that keep an image's size.
+        transforms: small distortions, drawn anew for every step, that keep an image's size. If None,
+            a blur in half of the steps, wider where the image is written down as frequencies.
         normalize_loss: divide each row's loss by that of an all-silent code, so that a step means
             the same at every layer.
         redirect: for this share of the steps gradients pass a ReLU that is silent.
         warmup: over this share of the steps the weight of all filters but the one of interest grows
             from 0 to 1, so that a filter that is silent at the start is not drowned first.
+        outweigh: a filter of interest is asked for at least this many times what outweighs all that
+            the layer does, so that a faint one shows; or None: for what the paper asks. See
+            `captum_featinv.objectives.code.FeatureMapMatch`.
         clip: limit of the size of every gradient entry.
         tolerance: a row has settled when a step changes it by less than this share of its distance
             from the mean colour; looked at every tenth step, once `redirect` and `warmup` are over.
@@ -58,15 +67,16 @@ class Recipe:
     """
 
     n_steps: int = 40
-    optimizer: Callable[[list[Tensor]], Optimizer] = partial(Adam, lr=0.15)
+    optimizer: Callable[[list[Tensor]], Optimizer] | None = None
     couples_rows: bool | None = None
     schedule: Callable[[Optimizer, int], LRScheduler] | None = rise_and_fall
-    pixels: Callable[[Tensor, Tensor], Parameterization] = clamped_pixels
+    pixels: Callable[[Tensor, Tensor], Parameterization] | None = None
     noise: Callable[[torch.Size, torch.Generator], Tensor] = partial(natural_noise, amplitude=0.05)
-    transforms: tuple[Transform, ...] = (RandomBlur(),)
+    transforms: tuple[Transform, ...] | None = None
     normalize_loss: bool = True
     redirect: float = 0.2
     warmup: float = 0.2
+    outweigh: float | None = 1.0
     clip: float | None = None
     tolerance: float | None = 1e-4
     denoise: float | None = None
@@ -96,6 +106,7 @@ class Recipe:
             "normalize_loss": False,
             "redirect": 0.0,
             "warmup": 0.0,
+            "outweigh": None,
             "clip": 10.0,
             "tolerance": 0.005,
             "denoise": 0.2,
@@ -103,11 +114,31 @@ class Recipe:
         }
         return cls(**(authors | changes))
 
+    @classmethod
+    def smooth(cls, **changes: Any) -> "Recipe":
+        """The default in its large form at every layer: the image is written down as frequencies."""
+        return cls(**(SMOOTH._asdict() | changes))
+
+    def suited(self, stride: float) -> "Recipe":
+        """The recipe with what it leaves open decided, for a layer of this stride in pixels."""
+        return replace(self, **self.form(stride)._asdict())
+
+    def form(self, stride: float) -> Form:
+        """What it says of the form, and what it leaves open as suits this stride and its pixels."""
+        suits = form_for(stride)
+        if self.pixels is not None:
+            suits = SMOOTH if self.pixels is SMOOTH.pixels else FINE
+        return Form(
+            suits.pixels if self.pixels is None else self.pixels,
+            suits.optimizer if self.optimizer is None else self.optimizer,
+            suits.transforms if self.transforms is None else self.transforms,
+        )
+
     def __post_init__(self) -> None:
         _check_numbers(self)
-        _check_transforms(self.transforms)
+        _check_transforms(() if self.transforms is None else self.transforms)
         checked(self.precision)
-        checked_optimizer(self.optimizer, self.n_steps, self.schedule)
+        checked_optimizer(self.form(1).optimizer, self.n_steps, self.schedule)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and _values(self) == _values(other)
@@ -119,7 +150,9 @@ class Recipe:
         """A line a value."""
         names = [field.name for field in fields(self)]
         width = max(map(len, names))
-        return "\n".join(f"{name:<{width}}  {_said(getattr(self, name))}" for name in names)
+        said = {name: _said(getattr(self, name)) for name in names}
+        left = {name: _LEFT for name in Form._fields if getattr(self, name) is None}
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in (said | left).items())
 
 
 def _check_numbers(recipe: Recipe) -> None:
@@ -130,7 +163,7 @@ def _check_numbers(recipe: Recipe) -> None:
         share = getattr(recipe, name)
         if not 0 <= share <= 1:
             raise ArgumentError(f"{name} is a share of the steps, from 0 to 1. Given: {share}")
-    for name in ("clip", "tolerance", "denoise"):
+    for name in ("outweigh", "clip", "tolerance", "denoise"):
         limit = getattr(recipe, name)
         if limit is not None and not 0 < limit < float("inf"):
             raise ArgumentError(f"{name} must be positive, or None for none. Given: {limit}")

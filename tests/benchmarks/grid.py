@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from captum_featinv import FeatureMapInversion, Recipe
 from captum_featinv.images.denoise import total_variation_denoise
@@ -125,17 +126,17 @@ def counted(recipe: Recipe) -> tuple[Recipe, list[int]]:
     """The recipe, and how many steps each batch took as it runs."""
     steps: list[int] = []
 
-    def optimizer(parameters: list[Tensor]) -> Optimizer:
-        made = recipe.optimizer(parameters)
+    def schedule(optimizer: Optimizer, n_steps: int) -> LRScheduler:
         steps.append(0)
 
         def count(*_: Any) -> None:
             steps[-1] += 1
 
-        made.register_step_post_hook(count)
-        return made
+        optimizer.register_step_post_hook(count)
+        made = recipe.schedule or (lambda one, _: LambdaLR(one, lambda _: 1.0))
+        return made(optimizer, n_steps)
 
-    return replace(recipe, optimizer=optimizer), steps
+    return replace(recipe, schedule=schedule), steps
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from captum_featinv.inversion.report import Report
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.reading import read_code
 from captum_featinv.studies.excitation import dreamlens, maximisation
-from tests.benchmarks import recipes
+from tests.benchmarks import grid
 from tests.benchmarks.pictures import Made, Maker, Method, Task
 from tests.benchmarks.rivals import accentuation, maco, one_by_one
 
-SMOOTH = Recipe.default()
+SMOOTH = Recipe.smooth()
 _AUTHORS = Recipe.paper(denoise=None)
 _WEIGHT = Recipe.paper().denoise or 0.0
 # Filters in one forward where the caller of an inversion names no number.
@@ -104,10 +104,10 @@ def _compare(options: argparse.Namespace) -> None:
     weights = ("hed", "average") if options.model == "vgg16" else ()
     loaded = load_model(options.model, *weights)
     layer = options.layer
-    if options.model == "vgg16" and layer in recipes.LAYERS:
-        layer = f"features.{recipes.LAYERS[layer]}"
+    if options.model == "vgg16" and layer in grid.LAYERS:
+        layer = grid.LAYERS[layer]
     photos = torch.cat(
-        [recipes.photo(name, options.size) for name in list(recipes.PHOTOS)[: options.photos]]
+        [grid.photo(name, options.size) for name in list(grid.PHOTOS)[: options.photos]]
     )
     code = read_code(loaded.model, layer, loaded.normalization.to_model(photos))
     filters = live_filters(code, options.filters)

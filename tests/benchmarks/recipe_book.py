@@ -12,17 +12,16 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from captum_featinv import Recipe, param
 from captum_featinv.param.noise import natural_noise, uniform_noise
 from captum_featinv.param.parameterization import Parameterization
-from captum_featinv.param.pixel import sigmoid_pixels
+from captum_featinv.param.pixel import clamped_pixels, sigmoid_pixels
 from captum_featinv.transform import RandomBlur, jitter
 from tests.benchmarks.penalties import Penalty, alpha_norm, total_variation
 
 
-def fourier(start: Tensor, _grey: Tensor) -> Parameterization:
-    """Lucent's Fourier and decorrelated image from a start image."""
+def correlated(start: Tensor, _grey: Tensor) -> Parameterization:
+    """Frequencies of red, green and blue as they are."""
     height, width = start.shape[-2:]
-    return param.image(
-        width, height, batch=len(start), init=start.clamp(0.02, 0.98), device=start.device
-    )
+    size = {"batch": len(start), "init": start.clamp(0.02, 0.98), "device": start.device}
+    return param.image(width, height, decorrelate=False, **size)
 
 
 def pyramid(start: Tensor, _grey: Tensor) -> Parameterization:
@@ -69,7 +68,12 @@ BOOK: dict[str, Callable[[], Recipe]] = {
         schedule=CosineAnnealingLR, optimizer=partial(Adam, lr=0.05), n_steps=80
     ),
     "sigmoid": recipe(pixels=sigmoid_pixels, optimizer=partial(Adam, lr=0.6)),
-    "Fourier": recipe(pixels=fourier),
+    "smooth": Recipe.smooth,
+    "pixels": recipe(pixels=clamped_pixels),
+    "before": recipe(pixels=clamped_pixels, outweigh=None),  # the default until it had a form
+    "does not outweigh": recipe(outweigh=None),
+    **{f"outweighs {c} times": recipe(outweigh=c) for c in (0.7, 0.85, 1.2, 2.0)},
+    "correlated colours": recipe(pixels=correlated),
     "pyramid": recipe(pixels=pyramid, optimizer=partial(Adam, lr=0.05)),
     **{
         f"{name} of {weight}": recipe(transforms=(Penalty(of, weight), RandomBlur()))

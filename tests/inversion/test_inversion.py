@@ -90,7 +90,7 @@ def test_an_index_keeps_the_filter_to_its_places(model: nn.Module, photos: Tenso
 
 
 def test_a_filter_is_the_rewrite_of_a_code(model: nn.Module, photos: Tensor, fixed: Recipe) -> None:
-    fixed = Recipe.default(tolerance=None, warmup=0.0)
+    fixed = Recipe.default(tolerance=None, warmup=0.0, outweigh=None)
     by_filter = FeatureMapInversion(model, "relu", recipe=fixed).attribute(photos, 3, n_steps=STEPS)
     by_rewrite = CodeInversion(model, "relu", recipe=fixed).attribute(
         photos, single_filter(3), n_steps=STEPS

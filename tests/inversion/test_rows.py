@@ -22,6 +22,7 @@ from captum_featinv.optimization.precision import PLAIN, Arithmetic
 from captum_featinv.param.pixel import free_pixels
 
 PLAINEST = {
+    "outweigh": None,
     "schedule": None,
     "transforms": (),
     "tolerance": None,

@@ -1,4 +1,4 @@
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
@@ -145,3 +145,69 @@ def test_a_match_cannot_be_changed() -> None:
     for one in (match, CodeMatch("layer", match.target, match.scale)):
         with pytest.raises(FrozenInstanceError):
             one.scale = torch.ones(1)
+
+
+def outweighing(match: FeatureMapMatch, code: Tensor, leakage: float) -> Tensor:
+    """`1/2 ||F - s T||^2 / (s scale)` row by row, T made in full; s is a number."""
+    losses = []
+    for row, k in enumerate(match.filters.tolist()):
+        target = torch.zeros_like(code[row])
+        target[k] = match.target[row]
+        weight = torch.full((code.shape[1],), leakage, dtype=code.dtype)
+        weight[k] = 1
+        squares = code[row].square().reshape(len(weight), -1).sum(1)
+        answer = max((code[row] * target).sum().item(), 1e-6 * target.square().sum().item())
+        assert match.outweigh is not None
+        enough = max(1.0, match.outweigh * (weight * squares).sum().item() / answer)
+        missing = (code[row] - enough * target).square().reshape(len(weight), -1).sum(1)
+        losses.append((weight * missing).sum() / 2 / enough / match.scale[row])
+    return torch.stack(losses)
+
+
+@pytest.mark.parametrize("outweigh", [0.5, 1.0, 1.7])
+@pytest.mark.parametrize("leakage", [0.0, 0.3, 1.0])
+def test_what_outweighs_is_asked_for_in_value_and_gradient(
+    code: Tensor, leakage: float, outweigh: float
+) -> None:
+    """Whether the filter answers much, faintly, or with its sign turned."""
+    match = replace(feature_map_match(code), outweigh=outweigh)
+    for strength in (100.0, 1.0, 0.01, -1.0):
+        factor = torch.ones_like(code)
+        factor[torch.arange(len(code)), match.filters] = strength
+        shown = (code.detach().abs() * factor).requires_grad_()
+        expected = outweighing(match, shown, leakage)
+        loss = match(lambda _, shown=shown: shown, leakage)
+        assert_close(loss, expected, rtol=1e-6, atol=1e-9)
+        weights = torch.randn(len(code), dtype=code.dtype)
+        (expected_gradient,) = torch.autograd.grad(expected, shown, weights)
+        (gradient,) = torch.autograd.grad(loss, shown, weights)
+        assert_close(gradient, expected_gradient)
+
+
+def test_a_filter_that_outweighs_the_others_is_asked_for_what_the_paper_asks(code: Tensor) -> None:
+    plain = feature_map_match(code)
+    shown = torch.zeros_like(code)
+    shown[torch.arange(len(code)), plain.filters] = 0.9 * plain.target
+    shown.requires_grad_()
+    for match in (plain, replace(plain, outweigh=1.0)):
+        loss = match(lambda _: shown)
+        assert_close(loss, dense(plain, shown, 1.0))
+    silent = torch.zeros_like(code)
+    assert_close(replace(plain, outweigh=1.0)(lambda _: silent), plain(lambda _: silent))
+
+
+def test_asked_for_as_much_as_outweighs_a_code_grows_no_fainter(code: Tensor) -> None:
+    """The gradient is that of the cosine, which does not mind how strong a code is."""
+    match = replace(feature_map_match(code), outweigh=1.0)
+    shown = (10 + code.detach().abs()).requires_grad_()
+    (gradient,) = torch.autograd.grad(match(lambda _: shown).sum(), shown)
+    along = (gradient * shown).reshape(len(code), -1).sum(1)
+    assert_close(along, torch.zeros_like(along))
+    target = torch.zeros_like(code)
+    target[torch.arange(len(code)), match.filters] = match.target
+    cosine = torch.nn.functional.cosine_similarity(shown.flatten(1), target.flatten(1))
+    (expected,) = torch.autograd.grad(cosine.sum(), shown)
+    ours, theirs = gradient.flatten(1), -expected.flatten(1)
+    assert_close(torch.nn.functional.cosine_similarity(ours, theirs), torch.ones_like(along))
+    (paper,) = torch.autograd.grad(feature_map_match(code)(lambda _: shown).sum(), shown)
+    assert ((paper * shown).reshape(len(code), -1).sum(1) > 0).all()

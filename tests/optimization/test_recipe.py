@@ -97,7 +97,11 @@ def default_update(network: nn.Sequential, photo: Tensor, filter_: int, seed: in
         before = network[:-1]((image - mean) / std)
         code = before.detach().clamp(min=0)
         asked = min(1, step / 8) * code
-        asked[:, filter_] = code[:, filter_] - target
+        asked[:, filter_] = code[:, filter_]
+        # The filter is asked for as much as outweighs all, and the loss divided by how many times.
+        enough = max(1.0, ((asked * code).sum() / (code[:, filter_] * target).sum()).item())
+        asked /= enough
+        asked[:, filter_] -= target
         asked /= 0.5 * target.square().sum()
         silent = asked.clamp(max=0) if step < 8 else torch.zeros_like(asked)
         (gradient,) = torch.autograd.grad(before, image, torch.where(before > 0, asked, silent))

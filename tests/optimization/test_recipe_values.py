@@ -54,7 +54,10 @@ def test_a_recipe_is_printed_a_line_a_value() -> None:
         "none",
         "a_tenth_off",
     )
-    assert "RandomBlur(probability=0.5, sigma=(0.3, 1.2))" in str(Recipe.default())
+    lines = dict(line.split(None, 1) for line in str(Recipe.default()).splitlines())
+    assert {lines[name] for name in ("pixels", "optimizer", "transforms")} == {"as suits the layer"}
+    assert lines["clip"] == "None"
+    assert "RandomBlur(probability=0.5, sigma=(0.3, 1.2))" in str(Recipe.default().suited(4))
 
 
 @pytest.mark.parametrize(

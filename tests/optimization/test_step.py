@@ -75,7 +75,10 @@ def bare_calls(network: nn.Module, photos: Tensor) -> int:
 def test_a_step_is_little_more_than_the_network_there_and_back(
     network: nn.Module, calls: Calls
 ) -> None:
-    """On average over the default recipe, whose first steps redirect and half of whose blur."""
+    """On average over the default recipe, whose first steps redirect and half of whose blur.
+
+    Seven calls, on one number a row, are how much each filter is asked for.
+    """
     photos = torch.rand(2, 3, 24, 32) * 4 - 2
     with calls:
         FeatureMapInversion(network, "3").attribute(photos, [0, 1])
@@ -83,7 +86,7 @@ def test_a_step_is_little_more_than_the_network_there_and_back(
     assert len(steps) == 40
     bare, ours = bare_calls(network, photos) + ADAMS_CALLS, mean(steps[1:])
     print(f"\nATen calls a step: {ours:.1f} (from {min(steps)} to {max(steps[1:])}); bare {bare}")
-    assert ours <= bare + 25
+    assert ours <= bare + 32
 
 
 def test_adam_makes_as_many_calls_as_that(calls: Calls) -> None:
