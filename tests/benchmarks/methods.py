@@ -20,7 +20,7 @@ from captum_featinv.inversion.report import Report
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.reading import read_code
 from captum_featinv.studies.excitation import dreamlens, maximisation
-from tests.benchmarks import grid
+from tests.benchmarks import figures, grid
 from tests.benchmarks.pictures import Made, Maker, Method, Task
 from tests.benchmarks.rivals import accentuation, maco, one_by_one
 
@@ -129,8 +129,8 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _line(name: str, made: Made, report: Report) -> str:
-    share = recipes.mean([one.share for one in report])
-    robust = recipes.mean([one.robust_share for one in report])
+    share = figures.mean([one.share for one in report])
+    robust = figures.mean([one.robust_share for one in report])
     rank = fmean(one.rank for one in report)
     steps = "own" if made.steps is None else made.steps
     return (
