@@ -196,7 +196,8 @@ class FeatureMapInversion(CodeInversion):
                     "for a renderer cannot see; choose the block around it"
                 )
             some = targets[torch.arange(len(targets.examples), device=targets.examples.device)]
-        return feature_map(targets.layer.replace(".", "_"), some.maps, some.filters.tolist())
+        layer, outweigh = targets.layer.replace(".", "_"), self.recipe.outweigh
+        return feature_map(layer, some.maps, some.filters.tolist(), outweigh=outweigh)
 
     def param(
         self,

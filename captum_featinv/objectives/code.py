@@ -81,9 +81,11 @@ class FeatureMapMatch:
     outweigh: float | None = None
 
     @classmethod
-    def relative(cls, layer: str, filters: Tensor, target: Tensor) -> "FeatureMapMatch":
+    def relative(
+        cls, layer: str, filters: Tensor, target: Tensor, outweigh: float | None = None
+    ) -> "FeatureMapMatch":
         """Scaled to be 1 for a code of zeros: by half the target's square."""
-        return cls(layer, filters, target, half_square(target))
+        return cls(layer, filters, target, half_square(target), outweigh)
 
     def __call__(self, activations: Activations, leakage: float = 1.0) -> Tensor:
         """The losses, with the weight that the activation of all other filters has in them."""

@@ -40,7 +40,12 @@ def code_match(layer: str, target: Tensor, *, batch: int | None = None) -> Loss:
 
 @wrap_objective()
 def feature_map(
-    layer: str, target_map: Tensor, filters: Filters, *, batch: int | None = None
+    layer: str,
+    target_map: Tensor,
+    filters: Filters,
+    *,
+    batch: int | None = None,
+    outweigh: float | None = None,
 ) -> Loss:
     """Feature map inversion: `sum_b (||F_bk - T_b||^2 + sum_{c != k} ||F_bc||^2) / ||T_b||^2`.
 
@@ -52,6 +57,8 @@ def feature_map(
         target_map: T, (*positions) for all rows, or one a row, (rows, *positions).
         filters: k, the filter of interest: one for all rows, or one a row.
         batch: one row of the batch; by default all.
+        outweigh: ask a filter that answers faintly for more, as the default recipe does with 1; see
+            `captum_featinv.objectives.code.FeatureMapMatch`.
 
     Raises:
         ArgumentTypeError: `filters` are no integers.
@@ -72,6 +79,7 @@ def feature_map(
         code = activations(layer)
         filters = filter_per_row(indices, code, layer)
         wanted = one_per_row(target_map, code, code.shape[2:], layer, _ADVICE)
-        return FeatureMapMatch.relative(layer, filters, wanted)(lambda _: code).sum()
+        match = FeatureMapMatch.relative(layer, filters, wanted, outweigh)
+        return match(lambda _: code).sum()
 
     return loss

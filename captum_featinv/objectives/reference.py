@@ -20,6 +20,7 @@ def feature_map_ref(
     *,
     ref: int = 0,
     target_of: Callable[[Tensor, Tensor], Tensor] | None = None,
+    outweigh: float | None = None,
 ) -> Loss:
     """Feature map inversion of a photo that is itself a row of the batch.
 
@@ -34,6 +35,7 @@ def feature_map_ref(
         target_of: from the photo's code for each other row, (rows - 1, channel, *positions), and
             their filters, (rows - 1,), to the target maps, (rows - 1, *positions); by default the
             paper's, the layer's total activation at each place, `T(p) = sum_c max(F_c(p), 0)`.
+        outweigh: see `feature_map`.
 
     Raises:
         ArgumentTypeError: `filters` are no integers.
@@ -57,7 +59,8 @@ def feature_map_ref(
         wanted = filter_per_row(indices, images, layer)
         with torch.no_grad():
             target = target_of(photo.detach().expand(images.shape), wanted)
-        return FeatureMapMatch.relative(layer, wanted, target)(lambda _: images).sum()
+        match = FeatureMapMatch.relative(layer, wanted, target, outweigh)
+        return match(lambda _: images).sum()
 
     return loss
 

@@ -8,7 +8,7 @@ from captum.attr import LayerActivation
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from captum_featinv import CodeInversion, FeatureMapInversion
+from captum_featinv import CodeInversion, FeatureMapInversion, Recipe, objectives
 from captum_featinv.codes import feature_map_target
 from captum_featinv.errors import LayerError
 from captum_featinv.images.display import to_image
@@ -30,7 +30,8 @@ def test_an_objective_is_the_error_of_each_row_under_lucents_name_of_the_layer(
     photos: Tensor, energy: Any, gain: float
 ) -> None:
     model, filters = Nested().eval(), [4, 1]
-    objective = FeatureMapInversion(model, "net.1").objective(photos, filters, gain, energy=energy)
+    fmi = FeatureMapInversion(model, "net.1", recipe=Recipe.default(outweigh=None))
+    objective = fmi.objective(photos, filters, gain, energy=energy)
     code = torch.rand(4, 5, 11, 16)
     asked: list[str] = []
 
@@ -47,6 +48,18 @@ def test_an_objective_is_the_error_of_each_row_under_lucents_name_of_the_layer(
         expected += (code[row] - wanted).square().sum() / wanted.square().sum()
     assert_close(objective(activations), expected)
     assert set(asked) == {"net_1"}
+
+
+def test_an_objective_asks_for_as_much_as_the_recipe_does(photos: Tensor) -> None:
+    """By default for what outweighs a code, the paper's loss for twice that with another recipe."""
+    model, code = Nested().eval(), torch.rand(2, 5, 11, 16)
+    with torch.no_grad():
+        maps = feature_map_target(model(photos), torch.tensor([2, 2]))
+    for recipe in (None, Recipe.default(outweigh=2.0), Recipe.paper()):
+        fmi = FeatureMapInversion(model, "net.1", recipe=recipe)
+        asked = fmi.recipe.outweigh
+        expected = objectives.feature_map("net_1", maps, 2, outweigh=asked)(lambda _: code)
+        assert_close(fmi.objective(photos, 2)(lambda _: code), expected)
 
 
 def test_an_objective_asks_for_the_energy_of_the_layer_if_nothing_else_is_said(
