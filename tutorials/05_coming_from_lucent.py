@@ -110,4 +110,31 @@ show(list(fmi.to_image(textures[0])), [f"filter {k}" for k in filters])
 print(fmi.report(textures, inputs, filters))
 
 # %% [markdown]
+# ## 5. Two ways to write an image down
+#
+# Lucent writes images down as frequencies with decorrelated colours. The default recipe does so too, but only for layers that put
+# out one place for 8 pixels or more: there, frequencies give shapes and plausible colours where pixels give a glaring net. In
+# lower layers textures are made of strokes a few pixels wide, and pixels show them at full strength; frequencies fade them.
+# `Recipe.smooth()` takes frequencies everywhere, `Recipe.default(pixels=clamped_pixels)` pixels. The last two numbers of the
+# titles say which form survives a blur: the share in the picture as saved, and after a blur of 2 pixels.
+
+# %%
+from captum_featinv import Recipe
+from captum_featinv.param.pixel import clamped_pixels
+
+forms = {"pixels": Recipe.default(pixels=clamped_pixels), "frequencies": Recipe.smooth()}
+for layer, chosen in (("features_8", 7), ("features_20", 30)):
+    pictures, titles = [], []
+    for name, recipe in forms.items():
+        fmi = FeatureMapInversion(model, layer, recipe=recipe)
+        found = fmi.attribute(inputs, chosen)
+        (record,) = fmi.report(found, inputs, chosen)
+        pictures.append(fmi.to_image(found[0]))
+        titles.append(f"{layer}: {name}\n{record.share:.1%}, {record.share_blur_2:.1%}")
+    show(pictures, titles)
+
+# %% [markdown]
+# Rule of thumb: leave it to the default. Take `Recipe.smooth()` to show low layers to people who find strong colours distracting, or
+# to compare with Lucent's pictures; take pixels where the number counts more than the look.
+#
 # All differences from Lucent, with reasons, stand in the README. Next: [is it true?](06_is_it_true.ipynb).
