@@ -77,35 +77,41 @@ def fft_image(
     if init is None:
         size = (*rows, *scale.shape, 2)
         spectrum = normal_noise(size, sd, device=device, dtype=dtype, generator=generator)
-        scale = scale.to(spectrum)[..., None]
+        scale = _both_parts(scale, spectrum)
     else:
         image = _copy(init, shape, device, dtype)
-        scale = scale.to(image)[..., None]
+        scale = _both_parts(scale, image)
         spectrum = _spectrum(image, columns=scale.shape[-2]) / scale
     spectrum.requires_grad_()
 
     def draw() -> Tensor:
         frequencies = torch.view_as_complex(scale * spectrum)
         image: Tensor = torch.fft.irfftn(frequencies, s=(height, width), norm="ortho")
-        return image / _CALM
+        return image
 
     return Parameterization([spectrum], draw)
 
 
 def _scale(height: int, width: int, decay_power: float) -> Tensor:
-    """How strong each frequency is in photographs, (height, column), as Lucent counts columns."""
+    """How strong each frequency is in calm photographs, (height, column), as Lucent counts columns."""
     columns = width // 2 + 1 + width % 2
     high = torch.fft.fftfreq(height, dtype=torch.float64, device="cpu")[:, None]
     wide = torch.fft.fftfreq(width, dtype=torch.float64, device="cpu")[:columns]
     frequency = (wide.square() + high.square()).sqrt()
     # The mean, of frequency 0, counts as the lowest frequency that is not.
     scale: Tensor = 1 / frequency.clamp(min=1 / max(height, width)) ** decay_power
-    return scale
+    # Here rather than of the image, which is larger; a power of two rounds nothing.
+    return scale / _CALM
+
+
+def _both_parts(scale: Tensor, like: Tensor) -> Tensor:
+    """One for the real and one for the imaginary part: broadcasting over these two alone is slow."""
+    return scale.to(like)[..., None].expand(*scale.shape, 2).contiguous()
 
 
 def _spectrum(image: Tensor, columns: int) -> Tensor:
     """The frequencies that an image is drawn from, with columns of zeros where it needs none."""
-    frequencies = torch.fft.rfftn(_CALM * image, dim=(-2, -1), norm="ortho")
+    frequencies = torch.fft.rfftn(image, dim=(-2, -1), norm="ortho")
     missing = columns - frequencies.shape[-1]
     return torch.nn.functional.pad(torch.view_as_real(frequencies), (0, 0, 0, missing))
 

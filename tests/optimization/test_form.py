@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from captum_featinv import CodeInversion, FeatureMapInversion, Recipe
+from captum_featinv import CodeInversion, FeatureMapInversion, Recipe, views
 from captum_featinv.optimization import loop
 from captum_featinv.optimization.form import FINE, SMOOTH
 from captum_featinv.param.frequencies import frequencies
@@ -67,6 +67,45 @@ def test_the_stride_is_measured(
     FeatureMapInversion(network(stride), "0", **space).attribute(photos, 1, n_steps=2)
     CodeInversion(network(stride), "2", **space).attribute(photos, n_steps=2)
     assert written == [expected, expected]
+
+
+@pytest.mark.parametrize("size", [24, 25, 31, 32, 33, 225], ids=str)
+@pytest.mark.parametrize(("stride", "expected"), [(4, clamped_pixels), (8, frequencies)])
+@pytest.mark.parametrize("kernel", [1, 3, 7])
+def test_a_pixel_more_does_not_change_the_form(
+    size: int, stride: int, kernel: int, expected: object, written: list[object]
+) -> None:
+    """A padded layer of stride 8 has 29 places for 225 pixels, which are not quite 8 for each."""
+    layer = nn.Conv2d(3, 4, kernel, stride=stride, padding=kernel // 2)
+    nn.init.ones_(layer.bias)  # so that all fire
+    FeatureMapInversion(nn.Sequential(layer).eval(), "0").attribute(
+        torch.rand(1, 3, size, 20), 1, n_steps=1
+    )
+    assert written == [expected]
+
+
+class Tokens(nn.Module):
+    """A grid of patches as a line of tokens, led by one for the class: (rows, token, channel)."""
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 4, patch, stride=patch)
+        self.block = nn.Linear(4, 6)
+
+    def forward(self, image: Tensor) -> Tensor:
+        line = self.patches(image).flatten(2).transpose(1, 2)
+        return self.block(torch.cat([line.mean(1, keepdim=True), line], 1))
+
+
+@pytest.mark.parametrize(("patch", "expected"), [(4, clamped_pixels), (8, frequencies)])
+@pytest.mark.parametrize("size", [(64, 64), (32, 64), (16, 96)], ids=str)
+def test_a_line_of_tokens_is_a_grids(
+    size: tuple[int, int], patch: int, expected: object, written: list[object]
+) -> None:
+    """The class token is one place more, so patches of 8 pixels are not quite 8 for each."""
+    inversion = CodeInversion(Tokens(patch).eval(), "block", view=views.channels(-1))
+    inversion.attribute(4 * torch.rand(1, 3, *size) - 2)
+    assert written == [expected]
 
 
 def test_of_several_layers_the_finest_counts(written: list[object]) -> None:

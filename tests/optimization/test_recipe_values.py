@@ -16,7 +16,13 @@ from captum_featinv.images.denoise import total_variation_denoise
 from captum_featinv.optimization.optimizers import couples_rows
 from captum_featinv.param.noise import natural_noise
 
-RECIPES = {"default": Recipe.default, "paper": Recipe.paper, "style": lambda: style.RECIPE}
+RECIPES = {
+    "default": Recipe.default,
+    "paper": Recipe.paper,
+    "smooth": Recipe.smooth,
+    "suited": lambda: Recipe.default(n_steps=7).suited(16),
+    "style": lambda: style.RECIPE,
+}
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -57,11 +57,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return counted
 
 
+def strided(stride: int) -> nn.Module:
+    """Two convolutions, one place for so many pixels each way."""
+    first = nn.Conv2d(3, 8, 3, padding=1, stride=stride)
+    return nn.Sequential(first, nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()).eval()
+
+
 @pytest.fixture
 def network() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()
-    ).eval()
+    return strided(1)
 
 
 def bare_calls(network: nn.Module, photos: Tensor) -> int:
@@ -89,6 +93,20 @@ def test_a_step_is_little_more_than_the_network_there_and_back(
     assert ours <= bare + 32
 
 
+# There: scaled, taken as complex, transformed, mixed, squashed; and the gradients of these.
+FREQUENCIES_CALLS = 40
+
+
+def test_frequencies_add_no_more_than_their_draw_and_its_gradient(calls: Calls) -> None:
+    network, photos = strided(8), torch.rand(2, 3, 24, 32) * 4 - 2
+    with calls:
+        FeatureMapInversion(network, "3").attribute(photos, [0, 1])
+    steps = [step.total() for step in calls.steps]
+    bare, ours = bare_calls(network, photos) + ADAMS_CALLS, mean(steps[1:])
+    print(f"\nATen calls a step: {ours:.1f} (from {min(steps)} to {max(steps[1:])}); bare {bare}")
+    assert ours <= bare + 32 + FREQUENCIES_CALLS
+
+
 def test_adam_makes_as_many_calls_as_that(calls: Calls) -> None:
     pixels = torch.zeros(2, 3, 4, 5, requires_grad=True)
     optimizer = torch.optim.Adam([pixels])
@@ -114,15 +132,20 @@ def from_the_host(calls: Calls) -> list[str]:
 
 @pytest.mark.parametrize("recipe", [Recipe.default(), Recipe.paper(denoise=None, tolerance=None)])
 @pytest.mark.parametrize("centre", [(0.485, 0.456, 0.406), None], ids=["bounded", "unbounded"])
+@pytest.mark.parametrize("stride", [1, 8])
 def test_nothing_is_copied_from_the_host_in_a_step(
-    network: nn.Module, calls: Calls, recipe: Recipe, centre: tuple[float, ...] | None
+    calls: Calls, recipe: Recipe, centre: tuple[float, ...] | None, stride: int
 ) -> None:
-    photos = torch.rand(2, 3, 9, 11) * 4 - 2
+    """From a stride of 8 pixels on the default writes images down as frequencies."""
+    network, photos = strided(stride), torch.rand(2, 3, 17, 25) * 4 - 2
     with calls:
         FeatureMapInversion(network, "3", mean=centre, recipe=recipe).attribute(
             photos, 1, n_steps=12
         )
         CodeInversion(network, ["1", "3"], mean=centre, recipe=recipe).attribute(photos, n_steps=12)
+    smooth = stride == 8 and centre is not None and recipe.pixels is None
+    transforms = [step["aten._fft_c2r.default"] for step in calls.steps]
+    assert all(transforms) if smooth else not any(transforms)
     assert len(calls.steps) == 24
     assert from_the_host(calls) == []
 
