@@ -1,255 +1,252 @@
 """Judge methods by what their pictures tell about a filter: `python -m tests.benchmarks.judge --help`.
 
-Two-choice trials (`captum_featinv.studies.claims.telling`) with natural patches, none of a
-photo that the picture at hand was made from. The pictures of every cell (size, layer, method)
-are written when they are done, so a run that was stopped goes on where it was.
+Two-choice trials (`captum_featinv.studies.claims.telling`) with natural patches, none of a photo that
+the picture at hand was made from. Every rival gets the seconds a picture that ours took at the layer.
+All pictures of a layer and method are written when they are done, so a run that was stopped goes on.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import geometric_mean, median
-from time import perf_counter
+from typing import NamedTuple
 
-import skimage.data
 import torch
 from PIL import Image
 from torch import Tensor
 
-from captum_featinv import FeatureMapInversion
 from captum_featinv.codes import live_filters
 from captum_featinv.images.display import as_saved
-from captum_featinv.images.files import central_square, from_picture
+from captum_featinv.metrics.interval import Estimate, mean_estimate
 from captum_featinv.metrics.table import as_table
-from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.reading import read_code
-from captum_featinv.studies.claims.similarity import another_network
-from captum_featinv.studies.claims.telling import CANNOT_TELL, Queries, Telling
+from captum_featinv.studies.claims.similarity import Similarity, another_network
+from captum_featinv.studies.claims.telling import CALIBRATED, CANNOT_TELL, Queries, Telling
+from tests.benchmarks.judged import PHOTOS, Place, Shares, network, photographs, queries_from
+from tests.benchmarks.methods import METHODS, sheet
+from tests.benchmarks.pictures import Made
 
 LAYERS = {
     "vgg16": {"relu2_2": "features.8", "relu3_2": "features.13", "relu4_2": "features.20"},
-    "lite0": {name: name for name in ("_blocks.2", "_blocks.4", "_blocks.7")},
+    "lite0": {name: name for name in ("_blocks.4", "_blocks.8")},
 }
-# Pictures are made from the first. Queries are patches of all: a picture is not asked about its photo.
-PHOTOS = ("astronaut", "coffee", "chelsea")
-OTHERS = ("rocket", "hubble_deep_field", "immunohistochemistry", "retina", "stereo_motorcycle")
-QUERY_SIZE = 320
-FLOOR = 1e-6  # of a geometric mean: a share of 0 counts as this
+OURS = "ours"
+# These have steps as many as ours has, or are not of a filter: they are only shown at their own length.
+SMOOTH_TOO = "ours, smooth"
+AT_OWN_LENGTH = (OURS, "ours before", SMOOTH_TOO, "code inversion")
+# The authors' recipe as it is, beside what it does in our seconds.
+ALSO_AT_OWN_LENGTH = ("authors", "authors, not denoised")
+OWN = ", at its own length"
+_IN_SHEET = 4
 
 
-@dataclass(frozen=True)
-class Made:
-    """Pictures of a method as an 8-bit file keeps them, (filters, photos, 3, H, W)."""
+class Row(NamedTuple):
+    """What a method has at a layer; `telling` is None, and `told` empty, where nobody was asked."""
 
-    images: Tensor
-    seconds: float
-    """a picture"""
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a method makes its pictures."""
-
-    make: Callable[[LoadedModel, str, list[int], Tensor, int], Tensor]
-
-    def pictures(
-        self,
-        loaded: LoadedModel,
-        layer: str,
-        filters: list[int],
-        photos: Tensor,
-        *,
-        seconds: float | None,
-        seed: int,
-    ) -> Made:
-        """Of each filter from each photo, displayable.
-
-        `seconds` is a budget a picture, None the method's own default; this one takes no budget.
-        """
-        if seconds is not None:
-            raise ValueError("this method takes no budget; leave --seconds out")
-        begin = perf_counter()
-        images = self.make(loaded, layer, filters, photos, seed)
-        return Made(images, (perf_counter() - begin) / images.shape[:2].numel())
+    name: str
+    made: Made
+    shares: Shares
+    transfer: float
+    telling: Telling | None
+    told: Tensor
 
 
-def inversion(
-    loaded: LoadedModel, layer: str, filters: list[int], photos: Tensor, seed: int
-) -> Tensor:
-    """Feature map inversion, from every photo with a seed of its own."""
-    normalization = loaded.normalization
-    fmi = FeatureMapInversion(loaded.model, layer, mean=normalization.mean, std=normalization.std)
-    inputs = normalization.to_model(photos)
-    rows = [fmi.attribute(one[None], filters, seed=seed + i)[0] for i, one in enumerate(inputs)]
-    shown = as_saved(normalization.to_display(torch.cat(rows)))
-    return shown.reshape(len(photos), len(filters), *photos.shape[1:]).transpose(0, 1)
+# --- what is made ------------------------------------------------------------------------------
 
 
-METHODS: dict[str, Method] = {"inversion": Method(inversion)}
+def plan(methods: Sequence[str], seconds: float) -> Iterator[tuple[str, str, float | None]]:
+    """Rows, methods and seconds: rivals in our seconds, then who is also shown at its own length."""
+    for name in methods:
+        yield name, name, None if name in AT_OWN_LENGTH else seconds
+    for name in methods:
+        if name in ALSO_AT_OWN_LENGTH:
+            yield name + OWN, name, None
 
 
-@cache
-def network(name: str) -> LoadedModel:
-    return (
-        load_model("vgg16", "hed", "average")
-        if name == "vgg16"
-        else load_model("efficientnet_lite0")
-    )
+def judged(place: Place, out: Path, methods: Sequence[str], queries: Queries | None) -> list[Row]:
+    """Everybody's row, ours first."""
+    seconds = place.made(out, OURS, None).seconds
+    methods = [name for name in methods if not (name == SMOOTH_TOO and place.is_smooth)]
+    rows = []
+    for label, name, budget in plan(methods, seconds):
+        rows.append(row_of(place, label, place.made(out, name, budget), queries))
+        print(*_cells(rows[-1]), sep="  ", flush=True)
+    return rows
 
 
-def photographs(names: tuple[str, ...], size: int) -> Tensor:
-    """Central squares of scikit-image's photos, displayable, (photos, 3, size, size)."""
-    found = [getattr(skimage.data, name)() for name in names]
-    arrays = [one[0] if isinstance(one, tuple) else one for one in found]  # a pair for two eyes
-    squares = [central_square(Image.fromarray(array)) for array in arrays]
-    return torch.cat([from_picture(square, size) for square in squares])
+def row_of(place: Place, name: str, made: Made, queries: Queries | None) -> Row:
+    telling, told = None, torch.empty(0)
+    if queries:
+        telling = queries.ask(made.images, from_these_photos=True)
+        told = queries.told(made.images, from_these_photos=True)
+    return Row(name, made, place.shares(made.images), place.transfer(made.images), telling, told)
 
 
-def queries_from() -> Tensor:
-    """The photos of the queries: scikit-image's, and what others bring along where installed.
+# --- what is said ------------------------------------------------------------------------------
 
-    The first are those that pictures are made from.
-    """
-    photos = [photographs((*PHOTOS, *OTHERS), QUERY_SIZE)]
-    for package, read in (("sklearn", _of_sklearn), ("matplotlib", _of_matplotlib)):
-        if find_spec(package):
-            squares = [central_square(picture) for picture in read()]
-            photos += [from_picture(square, QUERY_SIZE) for square in squares]
-    return torch.cat(photos)
+HEAD = (
+    "method", "told", "plain", "another's", "share", "robust", "blur 2", "rank", "transfer",
+    "seconds", "steps", "so?",
+)  # fmt: skip
 
 
-def _of_sklearn() -> list[Image.Image]:
-    from sklearn.datasets import load_sample_images
-
-    return [Image.fromarray(array) for array in load_sample_images().images]
-
-
-def _of_matplotlib() -> list[Image.Image]:
-    from matplotlib.cbook import get_sample_data
-
-    with get_sample_data("grace_hopper.jpg") as file:
-        return [Image.open(file).convert("RGB")]
+def _cells(row: Row) -> list[str]:
+    told = row.telling
+    said = [str(told.accuracy), str(told.plain), str(told.other)] if told else ["-"] * 3
+    shares = [f"{one.mean().exp():.4f}" for one in row.shares[:3]]
+    steps = "own" if row.made.steps is None else str(row.made.steps)
+    rest = [f"{row.shares.rank:.1f}", f"{row.transfer:.2f}", f"{row.made.seconds:.2f}", steps]
+    return [row.name, *said, *shares, *rest, told.verdict if told else "-"]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Where methods are compared."""
-
-    network: str
-    layer: str
-    filters: list[int]
-    photos: Tensor
-
-    @property
-    def module(self) -> str:
-        return LAYERS[self.network][self.layer]
-
-    def made(self, out: Path, method: str, seconds: float | None) -> Made:
-        """A method's pictures, from disk if they were made before."""
-        size, count = self.photos.shape[-1], len(self.filters)
-        words = (self.network, self.layer, size, f"{count}of{len(self.photos)}", method, seconds)
-        path = out / f"{'-'.join(map(str, words))}.pt"
-        if path.exists():
-            kept = torch.load(path, weights_only=True)
-            return Made(kept["images"].float() / 255, kept["seconds"])
-        loaded = network(self.network)
-        made = METHODS[method].pictures(
-            loaded, self.module, self.filters, self.photos, seconds=seconds, seed=0
-        )
-        kept = {"images": (255 * made.images).round().byte(), "seconds": made.seconds}
-        torch.save(kept, path)
-        return made
-
-    def shares(self, images: Tensor) -> tuple[float, float, float]:
-        """Share, robust share and median rank of the filters in their pictures."""
-        loaded = network(self.network)
-        mean, std = loaded.normalization.mean, loaded.normalization.std
-        fmi = FeatureMapInversion(loaded.model, self.module, mean=mean, std=std)
-        inputs = loaded.normalization.to_model(self.photos)
-        shown = loaded.normalization.to_model(images.transpose(0, 1).flatten(0, 1))
-        textures = shown.reshape(images.transpose(0, 1).shape)
-        records = fmi.report(textures, inputs, self.filters).to_dicts()
-        share, robust = (
-            geometric_mean(max(one[key], FLOOR) for one in records)
-            for key in ("share", "robust_share")
-        )
-        return share, robust, median(one["rank"] for one in records)
+def paired(mine: Tensor, theirs: Tensor) -> Estimate:
+    """How much more ours has than a rival, of the same filters, with the interval over filters."""
+    return mean_estimate(mine - theirs, seed=0)
 
 
-HEAD = ("layer", "method", "told", "margin", "plain", "share", "robust", "rank", "seconds", "so?")
+def verdict(more: Estimate, level: float = 0.0) -> str:
+    """Who wins, if the whole interval is on one side."""
+    if more.low > level:
+        return "ours"
+    return "RIVAL" if more.high < level else "open"
 
 
-def figures_of(cell: Cell, name: str, made: Made, told: Telling) -> list[str]:
-    """A method's line in the table."""
-    share, robust, rank = cell.shares(made.images)
-    figures = [f"{told.margin.value:.3f}", str(told.plain), f"{share:.4f}", f"{robust:.4f}"]
-    last = [f"{rank:.1f}", f"{made.seconds:.2f}", told.verdict]
-    return [cell.layer, name, str(told.accuracy), *figures, *last]
+BESIDE = ("ours beside", "told", "", "share, times", "", "robust, times", "", "blur 2, times", "")
 
 
-def controls_of(layer: str, told: dict[str, Telling]) -> Iterator[list[str]]:
-    """What natural patches tell, and what another filter's pictures do."""
-    yield [layer, "(natural patches)", str(next(iter(told.values())).natural), *["-"] * 7]
-    for name, one in told.items():
-        yield [layer, f"(another's, {name})", str(one.other), "-", str(one.plain_other), *["-"] * 5]
+def beside(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Ours less each rival, or of shares over it, of the same filters, and who wins."""
+    ours = next(row for row in rows if row.name == OURS)
+    for row in rows:
+        if row is ours:
+            continue
+        more = paired(ours.told, row.told) if len(row.told) else None
+        # Where the judge is not to be believed about either, nobody wins.
+        believed = all(one.telling and one.telling.verdict != CANNOT_TELL for one in (ours, row))
+        cells = [row.name, f"{more}" if more else "-"]
+        cells.append(verdict(more) if more and believed else CANNOT_TELL)
+        for mine, theirs in zip(ours.shares[:3], row.shares[:3], strict=True):
+            times = Estimate(*torch.tensor(paired(mine, theirs)).exp().tolist())
+            cells += [str(times), verdict(times, 1.0)]
+        yield cells
+
+
+def kept(rows: Sequence[Row], filters: Sequence[int]) -> dict[str, object]:
+    """The figures of each filter, for whoever wants to count again."""
+    return {
+        row.name: {
+            "filters": list(filters),
+            "told": row.told.tolist(),
+            **{key: getattr(row.shares, key).exp().tolist() for key in ("share", "robust", "blur")},
+            "rank": row.shares.rank,
+            "transfer": row.transfer,
+            "seconds": row.made.seconds,
+            "steps": row.made.steps,
+            "telling": row.telling and row.telling.__dict__,
+        }
+        for row in rows
+    }
+
+
+# --- the command -------------------------------------------------------------------------------
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Make what is not yet there, ask, and print the table and who wins."""
+    """Calibrate at every layer, and where the judge can tell, make, ask and print."""
     options.out.mkdir(parents=True, exist_ok=True)
-    loaded, natural = network(options.network), queries_from()
-    photos = photographs(PHOTOS[: options.photos], options.size)
-    similarity = another_network(loaded)
-    print(f"{loaded.description}, judged by {similarity.description}; {len(natural)} photos")
-    table: list[list[str]] = []
-    found: dict[str, dict[str, Telling]] = {}
-    for layer in options.layers or LAYERS[options.network]:
-        module = LAYERS[options.network][layer]
-        seen = loaded.normalization.to_model(natural[: options.photos])
-        filters = live_filters(read_code(loaded.model, module, seen), options.filters)
-        cell = Cell(options.network, layer, filters, photos)
-        queries = Queries(loaded, module, filters, natural, similarity, seed=0, size=options.size)
-        found[layer] = {}
-        for name in options.methods:
-            made = cell.made(options.out, name, options.seconds)
-            found[layer][name] = queries.ask(made.images, from_these_photos=True)
-            table.append(figures_of(cell, name, made, found[layer][name]))
-        table.extend(controls_of(layer, found[layer]))
-        print(f"{layer}: {len(filters)} filters", flush=True)
-    print(as_table(HEAD, table, words=2))
-    print(*(f"{layer}: {winner(told)}" for layer, told in found.items()), sep="\n")
-    kept = {
-        layer: {name: asdict(one) for name, one in told.items()} for layer, told in found.items()
+    natural, photos = queries_from(), photographs(PHOTOS[: options.photos], options.size)
+    asked: list[tuple[str, Place, Queries]] = []
+    for name in options.networks:
+        judge = JUDGES[options.judge](name)
+        print(f"{network(name).description}, judged by {judge.description}; {len(natural)} photos")
+        for layer, place in _places(name, options, photos, natural):
+            queries = Queries(
+                place.loaded, place.layer, list(place.filters), natural, judge, 0, options.size
+            )
+            told = queries.natural.value >= CALIBRATED
+            doubt = "" if told else f": {CANNOT_TELL}"
+            print(f"{layer}: natural patches told {queries.natural}{doubt}", flush=True)
+            if told or options.anyway:
+                asked.append((f"{name} {layer}", place, queries))
+    for title, place, queries in asked:
+        print(f"\n{title}: {len(place.filters)} filters, {len(photos)} photos", flush=True)
+        rows = judged(place, options.out, options.methods, queries)
+        print(as_table(HEAD, map(_cells, rows), words=1), end="\n\n")
+        print(as_table(BESIDE, beside(rows), words=1), flush=True)
+        path = options.out / f"{title.replace(' ', '-')}-{options.size}-{options.judge}"
+        path.with_suffix(".json").write_text(json.dumps(kept(rows, place.filters), indent=1))
+        _sheet(place, rows).save(path.with_suffix(".png"))
+
+
+def own_defaults(options: argparse.Namespace) -> None:
+    """Every method as its authors ship it, on few filters; nobody is asked what these tell."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    photos, natural = photographs(PHOTOS[: options.photos], options.size), queries_from()
+    for name in options.networks:
+        for layer, place in _places(name, options, photos, natural):
+            rows = []
+            for method in options.methods:
+                rows.append(row_of(place, method, place.made(options.out, method, None), None))
+                print(f"{name} {layer}", *_cells(rows[-1]), sep="  ", flush=True)
+            print(as_table(HEAD, map(_cells, rows), words=1), flush=True)
+
+
+def _places(
+    name: str, options: argparse.Namespace, photos: Tensor, natural: Tensor
+) -> Iterator[tuple[str, Place]]:
+    loaded = network(name)
+    seen = loaded.normalization.to_model(natural[: options.photos])
+    for layer, module in LAYERS[name].items():
+        if options.layers and layer not in options.layers:
+            continue
+        code = read_code(loaded.model, module, seen)
+        filters = live_filters(code, options.filters, options.draw)
+        yield layer, Place(name, module, options.draw, tuple(filters), photos)
+
+
+def _sheet(place: Place, rows: Sequence[Row]) -> Image.Image:
+    """The first filters' pictures of the first photo, beside it."""
+    few = place.filters[:_IN_SHEET]
+    columns = {"photo": as_saved(place.photos[:1]).expand(len(few), -1, -1, -1)}
+    columns |= {row.name: row.made.images[: len(few), 0] for row in rows}
+    captions = {"photo": [""] * len(few)}
+    captions |= {
+        row.name: [f"{one:.1%}" for one in row.shares.robust.exp()[: len(few)]] for row in rows
     }
-    (options.out / f"{options.network}-{options.size}.json").write_text(json.dumps(kept, indent=1))
+    return sheet(few, columns, captions)
 
 
-def winner(told: dict[str, Telling]) -> str:
-    """Who is told most often; nobody where the judge cannot tell or intervals reach into each other."""
-    asked = {name: one for name, one in told.items() if one.verdict != CANNOT_TELL}
-    if not asked:
-        return CANNOT_TELL
-    first, *rest = sorted(asked.items(), key=lambda entry: -entry[1].accuracy.value)
-    if rest and rest[0][1].accuracy.high >= first[1].accuracy.low:
-        return f"{first[0]} is told most often, within the interval of {rest[0][0]}"
-    return f"{first[0]} wins"
+JUDGES: dict[str, Callable[[str], Similarity]] = {
+    "another": lambda name: another_network(network(name)),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="judge", description=__doc__)
-    parser.add_argument("--network", default="vgg16", choices=LAYERS)
+    parser.add_argument("--networks", nargs="+", default=list(LAYERS), choices=LAYERS)
     parser.add_argument("--layers", nargs="+", metavar="L", help="default: all of the network's")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--filters", type=int, default=12)
-    parser.add_argument("--photos", type=int, default=2, choices=(1, 2, 3))
-    parser.add_argument("--seconds", type=float, help="a picture; default: what each method takes")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="M")
+    parser.add_argument("--filters", type=int, help="default: 10, or 2 with --own-defaults")
+    parser.add_argument("--draw", type=int, default=2, help="seed of the filters")
+    parser.add_argument("--photos", type=int, choices=(1, 2, 3), help="default: 2, or 1")
     parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--judge", default="another", choices=JUDGES)
+    parser.add_argument(
+        "--anyway", action="store_true", help="also where natural patches are not told"
+    )
+    parser.add_argument(
+        "--own-defaults",
+        action="store_true",
+        help="every method at its own defaults, minutes a picture; default: relu3_2 alone",
+    )
     parser.add_argument("--out", type=Path, default=Path(".benchmarks/judge"))
-    compare(parser.parse_args())
+    options = parser.parse_args()
+    own = options.own_defaults
+    options.filters = options.filters or (2 if own else 10)
+    options.photos = options.photos or (1 if own else 2)
+    if own and not options.layers:
+        options.layers = ["relu3_2"]
+    (own_defaults if own else compare)(options)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from captum_featinv.network.reading import read_code
 from captum_featinv.studies.excitation import dreamlens, maximisation
 from tests.benchmarks import figures, grid
 from tests.benchmarks.pictures import Made, Maker, Method, Task
+from tests.benchmarks.recipe_book import BOOK
 from tests.benchmarks.rivals import accentuation, maco, one_by_one
 
 SMOOTH = Recipe.smooth()
@@ -69,6 +70,7 @@ def _methods() -> dict[str, Method]:
     authors = _inversion(_AUTHORS)
     methods = {
         "ours": Method(_inversion(Recipe.default())),
+        "ours before": Method(_inversion(BOOK["before"]())),
         "ours, smooth": Method(_inversion(SMOOTH)),
         "authors": Method(authors, partial(total_variation_denoise, weight=_WEIGHT)),
         "authors, not denoised": Method(authors),
@@ -124,7 +126,7 @@ def _compare(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     budget = "own" if options.seconds is None else f"{options.seconds:g}s"
     path = options.out / f"{options.model}-{options.layer}-{options.size}-{budget}.png"
-    _sheet(filters, columns, captions).save(path)
+    sheet(filters, columns, captions).save(path)
     print(f"wrote {path}")
 
 
@@ -139,7 +141,7 @@ def _line(name: str, made: Made, report: Report) -> str:
     )
 
 
-def _sheet(
+def sheet(
     filters: Sequence[int], columns: dict[str, Tensor], captions: dict[str, list[str]]
 ) -> Image.Image:
     """A row a filter, a column a method, of the first photo."""

@@ -125,7 +125,10 @@ def test_perfect_pictures_are_told_in_every_trial_and_those_of_other_filters_are
     opposite = flat(1 - COLOURS)
     wrong = queries.ask(opposite, from_these_photos=False)
     assert wrong.accuracy.value < 0.5
-    assert wrong.natural == told.natural
+    assert wrong.natural == told.natural == queries.natural
+    by_filter = queries.told(opposite, from_these_photos=False)
+    assert by_filter.shape == (6,)
+    assert by_filter.mean().item() == pytest.approx(wrong.accuracy.value)
 
 
 def test_a_judge_that_sees_nothing_guesses_and_cannot_tell() -> None:

@@ -16,14 +16,15 @@ from captum_featinv.studies.claims.patches import Patches, side_of, strongest, w
 from captum_featinv.studies.claims.similarity import Similarity
 
 _CHANCE = 0.5
-# What a judge has to score with natural patches before it is believed.
-_CALIBRATED = 0.8
 # Strong queries a filter, and pictures that are asked in a trial.
 _QUERIES = 3
 _EXPLANATIONS = 4
 
 FEWEST_PHOTOS = 3
 """Two for the queries of a trial, and one that the explanation is from."""
+
+CALIBRATED = 0.8
+"""What a judge has to score with natural patches before it is believed."""
 
 CANNOT_TELL: Literal["this judge cannot tell"] = "this judge cannot tell"
 
@@ -60,7 +61,7 @@ class Telling:
         if self.filters < FEWEST:
             return "undecided"
         fair = self.other.low <= _CHANCE <= self.other.high
-        if not fair or self.natural.value < _CALIBRATED:
+        if not fair or self.natural.value < CALIBRATED:
             return CANNOT_TELL
         return above(self.accuracy, _CHANCE, self.filters)
 
@@ -114,10 +115,8 @@ class Queries:
             from_these_photos: whether the pictures were made from the queries' photos, in this order. A
                 picture keeps its photo's layout, so it is not asked about patches of that photo.
         """
-        seen = self._described(self.patches_of(images))
-        sources = seen.sources if from_these_photos else torch.full_like(seen.sources, -1)
-        plain = self._margins(_Seen(seen.descriptions, sources))
-        told, natural = relative(plain), relative(self._natural)
+        plain = self._asked(images, from_these_photos)
+        told = relative(plain)
         return Telling(
             self._layer,
             len(self._filters),
@@ -125,10 +124,19 @@ class Queries:
             self._estimate(of_own(accuracies(told))),
             self._estimate(of_own(told.nanmean((1, 2)))),
             self._estimate(of_another(accuracies(told))),
-            self._estimate(of_own(accuracies(natural))),
+            self.natural,
             self._estimate(of_own(accuracies(plain))),
             self._estimate(of_another(accuracies(plain))),
         )
+
+    def told(self, images: Tensor, *, from_these_photos: bool) -> Tensor:
+        """The accuracy of each filter, (filters,), to compare in pairs; `ask` says the mean."""
+        return of_own(accuracies(relative(self._asked(images, from_these_photos))))
+
+    @property
+    def natural(self) -> Estimate:
+        """How often natural patches of other photos are told: known before any picture is made."""
+        return self._estimate(of_own(accuracies(relative(self._natural))))
 
     def patches_of(self, images: Tensor) -> Patches:
         """The patch of each picture that excites its filter most, (filters, pictures, 3, H, W)."""
@@ -143,6 +151,11 @@ class Queries:
         described = self._similarity.describe(patches.images.flatten(0, 1))
         shape = (*patches.sources.shape, described.shape[-1])
         return _Seen(described.reshape(shape), patches.sources)
+
+    def _asked(self, images: Tensor, from_these_photos: bool) -> Tensor:
+        seen = self._described(self.patches_of(images))
+        sources = seen.sources if from_these_photos else torch.full_like(seen.sources, -1)
+        return self._margins(_Seen(seen.descriptions, sources))
 
     def _margins(self, asked: "_Seen") -> Tensor:
         strong, weak = self._strong.sources, self._weak.sources
