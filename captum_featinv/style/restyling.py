@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, overload
 
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.checks import images_of, warn_of_range
@@ -23,6 +22,7 @@ from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import Reader, batch_size
 from captum_featinv.network.untouched import untouched
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.optimization.schedules import rise_and_fall
 from captum_featinv.param.noise import natural_noise
 from captum_featinv.style.restyler import Restyler
 from captum_featinv.style.target import Match, StyleDistances, StyleTarget
@@ -30,11 +30,13 @@ from captum_featinv.style.target import Match, StyleDistances, StyleTarget
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-# Enough for energies in a VGG-16 at 256 px; the noise is less than one sees.
+# Enough for energies in a VGG-16 at 256 px; the noise is less than one sees. Pixels have to come as
+# far as black and white within the steps, and Adam's usual averages look back over more steps than
+# there are.
 RECIPE = Recipe(
     n_steps=50,
-    optimizer=partial(Adam, lr=0.02),
-    schedule=CosineAnnealingLR,
+    optimizer=partial(Adam, lr=0.1, betas=(0.7, 0.9)),
+    schedule=rise_and_fall,
     noise=partial(natural_noise, amplitude=0.01),
     transforms=(),
     redirect=0.0,
@@ -134,7 +136,8 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
             first activations at each of the four largest scales: the paper's layers in a VGG.
         content_layer: where contents are compared; by default the last activations of the second
             largest scale, relu2_2 in a VGG.
-        content_weight: of the content's error beside the style's, both relative to their targets.
+        content_weight: of the content's error beside the style's, both relative to their targets, or
+            the content's to the style's code where that is larger.
         smooth: compare softmaxes of codes, as SWAG does for residual networks (arXiv 2104.05623); by
             default where the network adds shortcuts.
         scales: parts of the size to work at, coarse to fine: (0.5, 1) finds large structure first.

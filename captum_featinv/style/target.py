@@ -67,7 +67,9 @@ class StyleTarget:
 
         `sum_l w_l d_l / sum_l w_l + content_weight d`, where each d is a squared distance over the
         square of what is to be reached: so layers, energies, Gram matrices and contents compare, and
-        sizes of pictures do not matter.
+        sizes of pictures do not matter. The content's is over the style's square there where that is
+        larger: a photo in the energies of a painting of strong contrast has to leave its own code by
+        more than the size of that, and would be held back at the contrast it has.
 
         Args:
             style: the codes of the style, (rows or 1, channel, *positions).
@@ -80,7 +82,7 @@ class StyleTarget:
             for matches in [self._matches(layer, style[layer], content[layer])]
             for match in matches
         ]
-        kept = CodeMatch.relative(self.content_layer, self._seen(content[self.content_layer]))
+        kept = self._kept(style[self.content_layer], content[self.content_layer])
 
         def losses(activations: Activations) -> Tensor:
             def seen(layer: str) -> Tensor:
@@ -103,6 +105,14 @@ class StyleTarget:
             gram = (gram_of(style) * scale).expand(rows, -1, -1)
             matches.append(GramMatch.relative(layer, gram))
         return matches
+
+    def _kept(self, style: Tensor, content: Tensor) -> CodeMatch:
+        """The content's error, over the larger of the two squares per position."""
+        style, content = self._seen(style), self._seen(content)
+        scale = maps_of(content).shape[2] / maps_of(style).shape[2]
+        own, others = (0.5 * maps_of(code).square().sum((1, 2)) for code in (content, style))
+        largest = torch.maximum(own, others * scale)
+        return CodeMatch(self.content_layer, content, largest.where(largest > 0, 1))
 
     def _seen(self, code: Tensor) -> Tensor:
         return smoothed(code) if self.smooth else code

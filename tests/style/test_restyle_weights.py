@@ -1,13 +1,16 @@
 """Style as a combination of textures, on a network that has learned something."""
 
+import math
+import random
 from functools import cache
 
 import pytest
 import skimage.data
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from captum_featinv.images.display import as_saved
 from captum_featinv.images.files import from_picture
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.metrics.style import gram_split
@@ -86,6 +89,51 @@ def test_the_content_stays_nearer_than_an_unrelated_photo(
     content: str, style: str, match: str
 ) -> None:
     assert run(content, style, match).after.content.item() < unrelated(content)
+
+
+def strokes(paint: str) -> Tensor:
+    """A painting of strong contrast: strokes of black and red on white, or of flat colours and bars."""
+    dice = random.Random(3)
+    picture = Image.new("RGB", (384, 384), "white")
+    draw = ImageDraw.Draw(picture)
+    for _ in range(900 if paint == "strokes" else 30):
+        x, y, length = dice.uniform(0, 384), dice.uniform(0, 384), dice.uniform(8, 30)
+        if paint == "strokes":
+            angle = math.sin(x / 60) + math.cos(y / 45)
+            dx, dy = length * math.cos(angle), length * math.sin(angle)
+            colour = "black" if dice.random() < 0.7 else "red"
+            draw.line((x - dx, y - dy, x + dx, y + dy), fill=colour, width=dice.randint(2, 6))
+        else:
+            colour = dice.choice(["red", "blue", "yellow", "white", "black"])
+            box = (x, y, x + 4 * length, y + 4 * dice.uniform(8, 30))
+            draw.rectangle(box, fill=colour, outline="black", width=8)
+    return Normalization().to_model(from_picture(picture, 256))
+
+
+@torch.no_grad()
+def squared_distance(images: Tensor, style: Tensor) -> float:
+    """Of energies per position, relative to the style's, summed over the four layers, as saved."""
+    space = Normalization()
+    codes = [space.to_model(as_saved(space.to_display(images))), style]
+    total = 0.0
+    for index, layer in enumerate(load_model("vgg16", "hed", "average").model.features[:19]):
+        codes = [layer(code) for code in codes]
+        if index in (1, 6, 11, 18):
+            own, other = (code.double().mean((2, 3)) for code in codes)
+            total += ((own - other).square().sum() / other.square().sum()).item()
+    return total
+
+
+@pytest.mark.parametrize(
+    ("content", "paint"), [("rocket", "blocks"), ("coffee", "strokes"), ("chelsea", "strokes")]
+)
+def test_a_painting_of_strong_contrast_is_reached_as_well(content: str, paint: str) -> None:
+    """Small steps do not come to black and white, and a faint photo would hold the style back."""
+    image, style = photo(content), strokes(paint)
+    made = restyle(load_model("vgg16", "hed", "average").model, image, style)
+    fall = squared_distance(image, style) / squared_distance(made, style)
+    print(f"\n{content} in {paint}: {fall:.1f} times")
+    assert fall >= 20
 
 
 def test_energies_explain_part_of_the_gram_distance() -> None:

@@ -68,8 +68,27 @@ def test_the_loss_is_the_slow_one_whatever_the_size_of_the_style(
             other = seen(style[layer][row % styles])
             expected += weight / 4 * slow_loss(seen(image[layer][row]), other, match)
         own, kept = (seen(one["low"][row]).flatten().tolist() for one in (image, content))
-        expected += 0.7 * math.dist(own, kept) ** 2 / math.hypot(*kept) ** 2
+        other = seen(style["low"][row % styles]).flatten().tolist()
+        size = max(math.hypot(*one) ** 2 / len(one) for one in (kept, other))
+        expected += 0.7 * math.dist(own, kept) ** 2 / len(own) / size
         assert found[row].item() == pytest.approx(expected)
+
+
+def test_a_style_of_strong_contrast_is_not_held_back_by_a_faint_content() -> None:
+    """A style ten times as strong has a hundredth of the pull to the content; a weak one all."""
+    style, content, image = codes(1, 6, 7), codes(1, 4, 5), codes(1, 4, 5)
+
+    def pull(strength: float, other: dict[str, Tensor] = style) -> float:
+        styles = {layer: strength * code for layer, code in other.items()}
+        weights = (task(content_weight=weight) for weight in (1.0, 0.0))
+        with_it, without = (
+            one.losses(styles, content)(image.__getitem__).item() for one in weights
+        )
+        return with_it - without
+
+    assert pull(100) == pytest.approx(pull(10) / 100)
+    assert pull(0.01) == pytest.approx(pull(0.001)) == pytest.approx(pull(0))
+    assert pull(10) < pull(0.01) / 20
 
 
 @pytest.mark.parametrize("match", MATCHES)
