@@ -94,7 +94,7 @@ def test_a_step_is_little_more_than_the_network_there_and_back(
 
 
 # There: scaled, taken as complex, transformed, mixed, squashed; and the gradients of these.
-FREQUENCIES_CALLS = 40
+FREQUENCIES_CALLS = 30
 
 
 def test_frequencies_add_no_more_than_their_draw_and_its_gradient(calls: Calls) -> None:
