@@ -96,8 +96,11 @@ class Maker:
 def steps_within(seconds: float, timed: Callable[[int], float]) -> int:
     """How many steps take about so many seconds, but at least 1.
 
+    Only steps count. What comes before them is for the most part a copy of the model, which keeps a
+    method's hooks and gradients away from the others and would not be made by who uses it alone.
+
     Args:
-        seconds: for all that a picture needs, what is not a step included.
+        seconds: for the steps.
         timed: what so many steps take.
     """
     timed(1)
@@ -106,7 +109,7 @@ def steps_within(seconds: float, timed: Callable[[int], float]) -> int:
     some = timed(1 + more)
     # A clock that says more steps took less was disturbed; then all of the time is the steps'.
     a_step = (some - one) / more if some > one else some / (1 + more)
-    return max(1, 1 + round((seconds - one) / a_step))
+    return max(1, round(seconds / a_step))
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Method:
             layer: its name, of channels in dimension 1.
             filters: of that layer.
             photos: displayable, (photos, 3, H, W).
-            seconds: about what one picture may take; the method's own number of steps if None.
+            seconds: about what the steps of one picture may take; the method's own number if None.
             seed: of the first photo's picture where the photo itself is not looked at, and of the
                 others' one more each; otherwise of all.
         """
