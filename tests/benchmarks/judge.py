@@ -25,6 +25,7 @@ from captum_featinv.studies.claims.telling import CALIBRATED, CANNOT_TELL, Queri
 from tests.benchmarks.judged import PHOTOS, Place, Shares, network, photographs, queries_from
 from tests.benchmarks.methods import METHODS, sheet
 from tests.benchmarks.pictures import Made
+from tests.benchmarks.stlpips import stlpips
 
 LAYERS = {
     "vgg16": {"relu2_2": "features.8", "relu3_2": "features.13", "relu4_2": "features.20"},
@@ -173,9 +174,10 @@ def compare(options: argparse.Namespace) -> None:
         rows = judged(place, options.out, options.methods, queries)
         print(as_table(HEAD, map(_cells, rows), words=1), end="\n\n")
         print(as_table(BESIDE, beside(rows), words=1), flush=True)
-        path = options.out / f"{title.replace(' ', '-')}-{options.size}-{options.judge}"
-        path.with_suffix(".json").write_text(json.dumps(kept(rows, place.filters), indent=1))
-        _sheet(place, rows).save(path.with_suffix(".png"))
+        name = f"{title.replace(' ', '-')}-{options.size}-{options.judge}"
+        figures = json.dumps(kept(rows, place.filters), indent=1)
+        (options.out / f"{name}.json").write_text(figures)
+        _sheet(place, rows).save(options.out / f"{name}.png")
 
 
 def own_defaults(options: argparse.Namespace) -> None:
@@ -218,6 +220,7 @@ def _sheet(place: Place, rows: Sequence[Row]) -> Image.Image:
 
 JUDGES: dict[str, Callable[[str], Similarity]] = {
     "another": lambda name: another_network(network(name)),
+    "stlpips": lambda _: stlpips(),
 }
 
 

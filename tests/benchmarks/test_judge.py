@@ -73,7 +73,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None]]:
         monkeypatch.setitem(METHODS, name, Fake(name, calls))
     for module in (judge, judged):
         monkeypatch.setattr(module, "network", lambda _: loaded)
-    monkeypatch.setattr(judge, "LAYERS", {"vgg16": {"relu3_2": "1"}})
+    monkeypatch.setattr(judge, "LAYERS", {"vgg16": {"blocks.3": "1"}})
     monkeypatch.setattr(judge, "queries_from", lambda: torch.rand(4, 3, 24, 24))
     monkeypatch.setattr(
         judge, "photographs", lambda names, size: torch.rand(len(names), 3, size, size)
@@ -112,17 +112,17 @@ def test_the_command_makes_each_picture_once_and_prints_who_wins(
     assert calls == [("ours", None), ("Lucent", 3.0), ("authors", 3.0), ("authors", None)]
     said = capsys.readouterr().out
     assert "small, judged by mean colours; 4 photos" in said
-    assert "relu3_2: natural patches told" in said
+    assert "blocks.3: natural patches told" in said
     for name in (*TAKES, "authors, at its own length", "ours beside"):
         assert any(line.startswith(f"{name} ") for line in said.splitlines()), name
-    kept = json.loads((tmp_path / "vgg16-relu3_2-24-another.json").read_text())
+    kept = json.loads((tmp_path / "vgg16-blocks.3-24-another.json").read_text())
     assert kept["Lucent"]["seconds"] == kept["ours"]["seconds"] == 3.0
     assert len(kept["ours"]["told"]) == len(kept["ours"]["robust"]) == len(kept["ours"]["filters"])
-    assert (tmp_path / "vgg16-relu3_2-24-another.png").exists()
+    assert (tmp_path / "vgg16-blocks.3-24-another.png").exists()
     torch.manual_seed(0)
     run(monkeypatch, tmp_path, "--anyway")
     assert len(calls) == 4
-    assert json.loads((tmp_path / "vgg16-relu3_2-24-another.json").read_text()) == kept
+    assert json.loads((tmp_path / "vgg16-blocks.3-24-another.json").read_text()) == kept
 
 
 def test_nothing_is_made_where_natural_patches_are_not_told(
@@ -143,7 +143,7 @@ def test_own_defaults_give_nobody_a_budget_and_ask_nobody(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run(monkeypatch, tmp_path, "--own-defaults")
+    run(monkeypatch, tmp_path, "--own-defaults", "--layers", "blocks.3")
     assert calls == [("ours", None), ("Lucent", None), ("authors", None)]
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Lucent ")]
     assert line.split()[1:4] == ["-", "-", "-"]
