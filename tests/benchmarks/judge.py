@@ -210,12 +210,15 @@ def _sheet(place: Place, rows: Sequence[Row]) -> Image.Image:
     """The first filters' pictures of the first photo, beside it."""
     few = place.filters[:_IN_SHEET]
     columns = {"photo": as_saved(place.photos[:1]).expand(len(few), -1, -1, -1)}
-    columns |= {row.name: row.made.images[: len(few), 0] for row in rows}
+    columns |= {_lines(row.name): row.made.images[: len(few), 0] for row in rows}
     captions = {"photo": [""] * len(few)}
-    captions |= {
-        row.name: [f"{one:.1%}" for one in row.shares.robust.exp()[: len(few)]] for row in rows
-    }
+    for row in rows:
+        captions[_lines(row.name)] = [f"{one:.1%}" for one in row.shares.robust.exp()[: len(few)]]
     return sheet(few, columns, captions)
+
+
+def _lines(name: str) -> str:
+    return name.replace(", ", ",\n")
 
 
 JUDGES: dict[str, Callable[[str], Similarity]] = {
