@@ -15,7 +15,7 @@ from captum_featinv.metrics.interval import Estimate
 from captum_featinv.models import LoadedModel
 from captum_featinv.studies.claims.telling import CANNOT_TELL
 from tests.benchmarks import judge, judged
-from tests.benchmarks.judge import paired, plan, verdict
+from tests.benchmarks.judge import Figures, beside, paired, plan, pooled, verdict
 from tests.benchmarks.judged import Place
 from tests.benchmarks.methods import METHODS
 from tests.benchmarks.pictures import Made
@@ -159,6 +159,32 @@ def test_differences_are_of_the_same_filters() -> None:
     assert verdict(paired(theirs, theirs + 0.05)) == "RIVAL"
     assert verdict(Estimate(0.1, -0.1, 0.3)) == "open"
     assert verdict(Estimate(1.5, 0.9, 2.0), 1.0) == "open"
+
+
+def figures(name: str, told: list[float], *, believed: bool = True) -> Figures:
+    values = torch.tensor(told)
+    return Figures(name, believed, values, (values, values + 1, values + 2))
+
+
+def test_filters_of_several_layers_are_counted_together() -> None:
+    """A method that one of them does not know is left out, and one doubt is a doubt of all."""
+    low = [figures("ours", [0.8, 0.6, 0.4]), figures("Lucent", [0.2, 0.2, 0.3])]
+    high = [
+        figures("Lucent", [0.3], believed=False),
+        figures("ours", [0.9]),
+        figures("MaCo", [1.0]),
+    ]
+    ours, lucent = pooled([low, high])
+    assert (ours.name, ours.believed, lucent.name, lucent.believed) == (
+        "ours",
+        True,
+        "Lucent",
+        False,
+    )
+    assert ours.told.tolist() == pytest.approx([0.8, 0.6, 0.4, 0.9])
+    assert lucent.shares[1].tolist() == pytest.approx([1.2, 1.2, 1.3, 1.3])
+    ((name, more, so, *_),) = beside([ours, lucent])
+    assert (name, more[:4], so) == ("Lucent", "0.43", CANNOT_TELL)
 
 
 def test_shares_are_means_over_photos_of_logarithms(
