@@ -1,8 +1,9 @@
 """Judge methods by what their pictures tell about a filter: `python -m tests.benchmarks.judge --help`.
 
 Two-choice trials (`captum_featinv.studies.claims.telling`) with natural patches, none of a photo that
-the picture at hand was made from. Every rival gets the seconds a picture that ours took at the layer.
-All pictures of a layer and method are written when they are done, so a run that was stopped goes on.
+the picture at hand was made from. Every rival gets the seconds of a core that ours took a picture at
+the layer. All pictures of a layer and method are written when they are done, so a run that was stopped
+goes on.
 """
 
 import argparse
@@ -87,7 +88,7 @@ def row_of(place: Place, name: str, made: Made, queries: Queries | None) -> Row:
 
 HEAD = (
     "method", "told", "plain", "another's", "share", "robust", "blur 2", "rank", "transfer",
-    "seconds", "steps", "so?",
+    "core s", "steps", "so?",
 )  # fmt: skip
 
 
