@@ -1,8 +1,9 @@
 """Judge methods by what their pictures tell about a filter: `python -m tests.benchmarks.judge --help`.
 
 Two-choice trials (`captum_featinv.studies.claims.telling`) with natural patches, none of a photo that
-the picture at hand was made from. Every rival gets the seconds a picture that ours took at the layer.
-All pictures of a layer and method are written when they are done, so a run that was stopped goes on.
+the picture at hand was made from. Every rival gets the seconds of a core that ours took a picture at
+the layer. All pictures of a layer and method are written when they are done, so a run that was stopped
+goes on.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from captum_featinv.studies.claims.telling import CALIBRATED, CANNOT_TELL, Queri
 from tests.benchmarks.judged import PHOTOS, Place, Shares, network, photographs, queries_from
 from tests.benchmarks.methods import METHODS, sheet
 from tests.benchmarks.pictures import Made
+from tests.benchmarks.stlpips import stlpips
 
 LAYERS = {
     "vgg16": {"relu2_2": "features.8", "relu3_2": "features.13", "relu4_2": "features.20"},
@@ -86,7 +88,7 @@ def row_of(place: Place, name: str, made: Made, queries: Queries | None) -> Row:
 
 HEAD = (
     "method", "told", "plain", "another's", "share", "robust", "blur 2", "rank", "transfer",
-    "seconds", "steps", "so?",
+    "core s", "steps", "so?",
 )  # fmt: skip
 
 
@@ -114,18 +116,48 @@ def verdict(more: Estimate, level: float = 0.0) -> str:
 BESIDE = ("ours beside", "told", "", "share, times", "", "robust, times", "", "blur 2, times", "")
 
 
-def beside(rows: Sequence[Row]) -> Iterator[list[str]]:
+class Figures(NamedTuple):
+    """What filters have with a method's pictures, (filters,) each."""
+
+    name: str
+    believed: bool
+    """whether the judge can tell with these pictures"""
+    told: Tensor
+    shares: tuple[Tensor, Tensor, Tensor]
+    """logarithms"""
+
+
+def figures_of(row: Row) -> Figures:
+    believed = row.telling is not None and row.telling.verdict != CANNOT_TELL
+    return Figures(row.name, believed, row.told, row.shares[:3])
+
+
+def pooled(places: Sequence[Sequence[Figures]]) -> list[Figures]:
+    """The filters of several layers as one set, of the methods that all of them know."""
+    tables = [{one.name: one for one in place} for place in places]
+    names = [name for name in tables[0] if all(name in table for table in tables)]
+    found = []
+    for name in names:
+        ones = [table[name] for table in tables]
+        shares = tuple(
+            torch.cat(parts) for parts in zip(*(one.shares for one in ones), strict=True)
+        )
+        told = torch.cat([one.told for one in ones])
+        found.append(Figures(name, all(one.believed for one in ones), told, shares))
+    return found
+
+
+def beside(methods: Sequence[Figures]) -> Iterator[list[str]]:
     """Ours less each rival, or of shares over it, of the same filters, and who wins."""
-    ours = next(row for row in rows if row.name == OURS)
-    for row in rows:
-        if row is ours:
+    ours = next(one for one in methods if one.name == OURS)
+    for one in methods:
+        if one is ours:
             continue
-        more = paired(ours.told, row.told) if len(row.told) else None
+        more = paired(ours.told, one.told)
         # Where the judge is not to be believed about either, nobody wins.
-        believed = all(one.telling and one.telling.verdict != CANNOT_TELL for one in (ours, row))
-        cells = [row.name, f"{more}" if more else "-"]
-        cells.append(verdict(more) if more and believed else CANNOT_TELL)
-        for mine, theirs in zip(ours.shares[:3], row.shares[:3], strict=True):
+        believed = ours.believed and one.believed
+        cells = [one.name, str(more), verdict(more) if believed else CANNOT_TELL]
+        for mine, theirs in zip(ours.shares, one.shares, strict=True):
             times = Estimate(*torch.tensor(paired(mine, theirs)).exp().tolist())
             cells += [str(times), verdict(times, 1.0)]
         yield cells
@@ -168,14 +200,20 @@ def compare(options: argparse.Namespace) -> None:
             print(f"{layer}: natural patches told {queries.natural}{doubt}", flush=True)
             if told or options.anyway:
                 asked.append((f"{name} {layer}", place, queries))
+    found = []
     for title, place, queries in asked:
         print(f"\n{title}: {len(place.filters)} filters, {len(photos)} photos", flush=True)
         rows = judged(place, options.out, options.methods, queries)
         print(as_table(HEAD, map(_cells, rows), words=1), end="\n\n")
-        print(as_table(BESIDE, beside(rows), words=1), flush=True)
-        path = options.out / f"{title.replace(' ', '-')}-{options.size}-{options.judge}"
-        path.with_suffix(".json").write_text(json.dumps(kept(rows, place.filters), indent=1))
-        _sheet(place, rows).save(path.with_suffix(".png"))
+        found.append([figures_of(row) for row in rows])
+        print(as_table(BESIDE, beside(found[-1]), words=1), flush=True)
+        name = f"{title.replace(' ', '-')}-{options.size}-{options.judge}"
+        figures = json.dumps(kept(rows, place.filters), indent=1)
+        (options.out / f"{name}.json").write_text(figures)
+        _sheet(place, rows).save(options.out / f"{name}.png")
+    if len(found) > 1:
+        print("\nfilters of all these layers together")
+        print(as_table(BESIDE, beside(pooled(found)), words=1))
 
 
 def own_defaults(options: argparse.Namespace) -> None:
@@ -208,16 +246,20 @@ def _sheet(place: Place, rows: Sequence[Row]) -> Image.Image:
     """The first filters' pictures of the first photo, beside it."""
     few = place.filters[:_IN_SHEET]
     columns = {"photo": as_saved(place.photos[:1]).expand(len(few), -1, -1, -1)}
-    columns |= {row.name: row.made.images[: len(few), 0] for row in rows}
+    columns |= {_lines(row.name): row.made.images[: len(few), 0] for row in rows}
     captions = {"photo": [""] * len(few)}
-    captions |= {
-        row.name: [f"{one:.1%}" for one in row.shares.robust.exp()[: len(few)]] for row in rows
-    }
+    for row in rows:
+        captions[_lines(row.name)] = [f"{one:.1%}" for one in row.shares.robust.exp()[: len(few)]]
     return sheet(few, columns, captions)
+
+
+def _lines(name: str) -> str:
+    return name.replace(", ", ",\n")
 
 
 JUDGES: dict[str, Callable[[str], Similarity]] = {
     "another": lambda name: another_network(network(name)),
+    "stlpips": lambda _: stlpips(),
 }
 
 

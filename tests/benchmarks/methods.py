@@ -137,7 +137,7 @@ def _line(name: str, made: Made, report: Report) -> str:
     steps = "own" if made.steps is None else made.steps
     return (
         f"{name:24} share {share:.4f}  robust {robust:.4f}  rank {rank:5.1f}  "
-        f"{made.seconds:7.2f} s a picture, {steps} steps"
+        f"{made.seconds:7.2f} s of a core a picture, {steps} steps"
     )
 
 

@@ -1,9 +1,13 @@
-"""A method makes pictures of filters, by its own defaults or within some seconds a picture."""
+"""A method makes pictures of filters, by its own defaults or within some seconds a picture.
+
+Seconds are those of the processor, which other work on the machine hardly changes: by the clock on the
+wall, one method may get twice the steps of another because the machine was idle meanwhile.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from time import perf_counter
+from time import process_time
 from typing import NamedTuple
 
 import torch
@@ -46,7 +50,7 @@ class Made(NamedTuple):
 
     images: Tensor
     seconds: float
-    """a picture; of what is the same for every filter, a photo"""
+    """of one core, a picture; of what is the same for every filter, a photo"""
     steps: int | None
     """that were asked for; None: the method's own number"""
 
@@ -74,7 +78,7 @@ class Maker:
         steps = None if seconds is None else self._steps(task, seconds)
         images, took = self._timed(task, steps)
         if seconds is not None and steps is not None and took < _LEAST * seconds:
-            # Other work on the machine made steps look longer than they are.
+            # Steps looked longer than they are, as they do while other work fills the caches.
             steps = ceil(steps * seconds / took)
             images, took = self._timed(task, steps)
         made = Made(images.expand(len(task.filters), *images.shape[1:]), took, steps)
@@ -87,17 +91,20 @@ class Maker:
         return steps_within(seconds, lambda steps: self._timed(few, steps)[1])
 
     def _timed(self, task: Task, steps: int | None) -> tuple[Tensor, float]:
-        begin = perf_counter()
+        begin = process_time()
         images = self._make(task, steps)
         pictures = len(task.photos) * (len(task.filters) if self._per_filter else 1)
-        return images, (perf_counter() - begin) / pictures
+        return images, (process_time() - begin) / pictures
 
 
 def steps_within(seconds: float, timed: Callable[[int], float]) -> int:
     """How many steps take about so many seconds, but at least 1.
 
+    Only steps count. What comes before them is for the most part a copy of the model, which keeps a
+    method's hooks and gradients away from the others and would not be made by who uses it alone.
+
     Args:
-        seconds: for all that a picture needs, what is not a step included.
+        seconds: for the steps.
         timed: what so many steps take.
     """
     timed(1)
@@ -106,7 +113,7 @@ def steps_within(seconds: float, timed: Callable[[int], float]) -> int:
     some = timed(1 + more)
     # A clock that says more steps took less was disturbed; then all of the time is the steps'.
     a_step = (some - one) / more if some > one else some / (1 + more)
-    return max(1, 1 + round((seconds - one) / a_step))
+    return max(1, round(seconds / a_step))
 
 
 @dataclass(frozen=True)
@@ -138,15 +145,15 @@ class Method:
             layer: its name, of channels in dimension 1.
             filters: of that layer.
             photos: displayable, (photos, 3, H, W).
-            seconds: about what one picture may take; the method's own number of steps if None.
+            seconds: about what the steps of one picture may take; the method's own number if None.
             seed: of the first photo's picture where the photo itself is not looked at, and of the
                 others' one more each; otherwise of all.
         """
         made = self.maker(Task(loaded, layer, tuple(filters), photos, seed), seconds)
         images, took = made.images, made.seconds
         if self.finish is not None:
-            begin = perf_counter()
+            begin = process_time()
             with torch.no_grad():
                 images = self.finish(images.flatten(0, 1)).reshape(images.shape)
-            took += (perf_counter() - begin) / images.shape[:2].numel()
+            took += (process_time() - begin) / images.shape[:2].numel()
         return made._replace(images=as_saved(images), seconds=took)

@@ -15,7 +15,7 @@ from captum_featinv.metrics.interval import Estimate
 from captum_featinv.models import LoadedModel
 from captum_featinv.studies.claims.telling import CANNOT_TELL
 from tests.benchmarks import judge, judged
-from tests.benchmarks.judge import paired, plan, verdict
+from tests.benchmarks.judge import Figures, beside, paired, plan, pooled, verdict
 from tests.benchmarks.judged import Place
 from tests.benchmarks.methods import METHODS
 from tests.benchmarks.pictures import Made
@@ -73,7 +73,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None]]:
         monkeypatch.setitem(METHODS, name, Fake(name, calls))
     for module in (judge, judged):
         monkeypatch.setattr(module, "network", lambda _: loaded)
-    monkeypatch.setattr(judge, "LAYERS", {"vgg16": {"relu3_2": "1"}})
+    monkeypatch.setattr(judge, "LAYERS", {"vgg16": {"blocks.3": "1"}})
     monkeypatch.setattr(judge, "queries_from", lambda: torch.rand(4, 3, 24, 24))
     monkeypatch.setattr(
         judge, "photographs", lambda names, size: torch.rand(len(names), 3, size, size)
@@ -112,17 +112,17 @@ def test_the_command_makes_each_picture_once_and_prints_who_wins(
     assert calls == [("ours", None), ("Lucent", 3.0), ("authors", 3.0), ("authors", None)]
     said = capsys.readouterr().out
     assert "small, judged by mean colours; 4 photos" in said
-    assert "relu3_2: natural patches told" in said
+    assert "blocks.3: natural patches told" in said
     for name in (*TAKES, "authors, at its own length", "ours beside"):
         assert any(line.startswith(f"{name} ") for line in said.splitlines()), name
-    kept = json.loads((tmp_path / "vgg16-relu3_2-24-another.json").read_text())
+    kept = json.loads((tmp_path / "vgg16-blocks.3-24-another.json").read_text())
     assert kept["Lucent"]["seconds"] == kept["ours"]["seconds"] == 3.0
     assert len(kept["ours"]["told"]) == len(kept["ours"]["robust"]) == len(kept["ours"]["filters"])
-    assert (tmp_path / "vgg16-relu3_2-24-another.png").exists()
+    assert (tmp_path / "vgg16-blocks.3-24-another.png").exists()
     torch.manual_seed(0)
     run(monkeypatch, tmp_path, "--anyway")
     assert len(calls) == 4
-    assert json.loads((tmp_path / "vgg16-relu3_2-24-another.json").read_text()) == kept
+    assert json.loads((tmp_path / "vgg16-blocks.3-24-another.json").read_text()) == kept
 
 
 def test_nothing_is_made_where_natural_patches_are_not_told(
@@ -143,7 +143,7 @@ def test_own_defaults_give_nobody_a_budget_and_ask_nobody(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run(monkeypatch, tmp_path, "--own-defaults")
+    run(monkeypatch, tmp_path, "--own-defaults", "--layers", "blocks.3")
     assert calls == [("ours", None), ("Lucent", None), ("authors", None)]
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Lucent ")]
     assert line.split()[1:4] == ["-", "-", "-"]
@@ -159,6 +159,32 @@ def test_differences_are_of_the_same_filters() -> None:
     assert verdict(paired(theirs, theirs + 0.05)) == "RIVAL"
     assert verdict(Estimate(0.1, -0.1, 0.3)) == "open"
     assert verdict(Estimate(1.5, 0.9, 2.0), 1.0) == "open"
+
+
+def figures(name: str, told: list[float], *, believed: bool = True) -> Figures:
+    values = torch.tensor(told)
+    return Figures(name, believed, values, (values, values + 1, values + 2))
+
+
+def test_filters_of_several_layers_are_counted_together() -> None:
+    """A method that one of them does not know is left out, and one doubt is a doubt of all."""
+    low = [figures("ours", [0.8, 0.6, 0.4]), figures("Lucent", [0.2, 0.2, 0.3])]
+    high = [
+        figures("Lucent", [0.3], believed=False),
+        figures("ours", [0.9]),
+        figures("MaCo", [1.0]),
+    ]
+    ours, lucent = pooled([low, high])
+    assert (ours.name, ours.believed, lucent.name, lucent.believed) == (
+        "ours",
+        True,
+        "Lucent",
+        False,
+    )
+    assert ours.told.tolist() == pytest.approx([0.8, 0.6, 0.4, 0.9])
+    assert lucent.shares[1].tolist() == pytest.approx([1.2, 1.2, 1.3, 1.3])
+    ((name, more, so, *_),) = beside([ours, lucent])
+    assert (name, more[:4], so) == ("Lucent", "0.43", CANNOT_TELL)
 
 
 def test_shares_are_means_over_photos_of_logarithms(
