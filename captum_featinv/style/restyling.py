@@ -136,8 +136,8 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
             first activations at each of the four largest scales: the paper's layers in a VGG.
         content_layer: where contents are compared; by default the last activations of the second
             largest scale, relu2_2 in a VGG.
-        content_weight: of the content's error beside the style's, both relative to their targets, or
-            the content's to the style's code where that is larger.
+        content_weight: of the content's error beside the style's, both relative to their targets; of
+            energies alone, the content's to the style's code where that is larger.
         smooth: compare softmaxes of codes, as SWAG does for residual networks (arXiv 2104.05623); by
             default where the network adds shortcuts.
         scales: parts of the size to work at, coarse to fine: (0.5, 1) finds large structure first.

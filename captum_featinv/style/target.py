@@ -67,9 +67,10 @@ class StyleTarget:
 
         `sum_l w_l d_l / sum_l w_l + content_weight d`, where each d is a squared distance over the
         square of what is to be reached: so layers, energies, Gram matrices and contents compare, and
-        sizes of pictures do not matter. The content's is over the style's square there where that is
-        larger: a photo in the energies of a painting of strong contrast has to leave its own code by
-        more than the size of that, and would be held back at the contrast it has.
+        sizes of pictures do not matter. Where energies alone are matched, the content's is over the
+        style's square there if that is larger: a photo in the energies of a painting of strong
+        contrast has to leave its own code by more than the size of that, and would be held back at
+        the contrast it has.
 
         Args:
             style: the codes of the style, (rows or 1, channel, *positions).
@@ -107,8 +108,12 @@ class StyleTarget:
         return matches
 
     def _kept(self, style: Tensor, content: Tensor) -> CodeMatch:
-        """The content's error, over the larger of the two squares per position."""
+        """The content's error, for energies over the larger of the two squares per position."""
         style, content = self._seen(style), self._seen(content)
+        if (
+            self.match != "energies"
+        ):  # Gram matrices pull hard enough, and would take the content along
+            return CodeMatch.relative(self.content_layer, content)
         scale = maps_of(content).shape[2] / maps_of(style).shape[2]
         own, others = (0.5 * maps_of(code).square().sum((1, 2)) for code in (content, style))
         largest = torch.maximum(own, others * scale)
