@@ -214,7 +214,7 @@ def noise(count: int) -> Tensor:
 
 
 def test_claim_4_stands_in_text_json_and_figures() -> None:
-    recipe = Recipe.default(n_steps=25, precision="float32")
+    recipe = Recipe.default(n_steps=15, precision="float32")
     claims = measure_claims(
         two_layers(), noise(4), ["1", "3"], 6, similarity=MeanColour(), recipe=recipe
     )
@@ -236,7 +236,7 @@ def test_claim_4_stands_in_text_json_and_figures() -> None:
 def test_claim_4_is_not_asked_of_two_photos_or_where_nobody_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recipe = Recipe.default(n_steps=2, precision="float32")
+    recipe = Recipe.default(n_steps=1, precision="float32")
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     for count, why in ((2, "takes 3 photos or more, there are 2"), (3, "needs two packages: pip")):
         claims = measure_claims(two_layers(), noise(count), ["1", "3"], 3, recipe=recipe)
