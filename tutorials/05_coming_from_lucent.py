@@ -115,14 +115,13 @@ print(fmi.report(textures, inputs, filters))
 # Lucent writes images down as frequencies with decorrelated colours. The default recipe does so too, but only for layers that put
 # out one place for 8 pixels or more: there, frequencies give shapes and plausible colours where pixels give a glaring net. In
 # lower layers textures are made of strokes a few pixels wide, and pixels show them at full strength; frequencies fade them.
-# `Recipe.smooth()` takes frequencies everywhere, `Recipe.default(pixels=clamped_pixels)` pixels. In the titles: the filter's share in the
+# `Recipe.smooth()` takes frequencies everywhere, `Recipe.fine()` pixels. In the titles: the filter's share in the
 # picture as saved, and after a blur of 2 pixels.
 
 # %%
 from captum_featinv import Recipe
-from captum_featinv.param.pixel import clamped_pixels
 
-forms = {"pixels": Recipe.default(pixels=clamped_pixels), "frequencies": Recipe.smooth()}
+forms = {"pixels": Recipe.fine(), "frequencies": Recipe.smooth()}
 for layer, chosen in (("features_8", 101), ("features_20", 30)):
     pictures, titles = [], []
     for name, recipe in forms.items():

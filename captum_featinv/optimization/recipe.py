@@ -119,6 +119,11 @@ class Recipe:
         """The default in its large form at every layer: the image is written down as frequencies."""
         return cls(**(SMOOTH._asdict() | changes))
 
+    @classmethod
+    def fine(cls, **changes: Any) -> "Recipe":
+        """The default in its fine form at every layer: the image is written down as pixels."""
+        return cls(**(FINE._asdict() | changes))
+
     def suited(self, stride: float) -> "Recipe":
         """The recipe with what it leaves open decided, for a layer of this stride in pixels."""
         return replace(self, **self.form(stride)._asdict())

@@ -31,6 +31,7 @@ def test_what_is_said_stays_and_what_is_not_fits_the_pixels() -> None:
     assert Recipe.default(pixels=sigmoid_pixels).suited(16).optimizer == FINE.optimizer
     assert Recipe.default(pixels=frequencies).form(1) == SMOOTH
     assert Recipe.smooth() == Recipe.default(**SMOOTH._asdict())
+    assert Recipe.fine(n_steps=3) == Recipe.default(n_steps=3, **FINE._asdict())
     assert Recipe.paper().suited(16) == Recipe.paper()
 
 
