@@ -105,10 +105,9 @@ for axis in axes.flat:
 plt.show()
 
 # %% [markdown]
-# The filters for grass and gravel are the strongest of their layer in their pictures, which show blades and stones of their
-# size in stripes. The one for brick is not: rank 7 and a lift below 1 say that other filters fire more in its picture, so it
-# must not be read as brick's texture. With a lift near 1 a photo already excites a filter as much as anything can: in so
-# small a network every filter fires nearly everywhere.
+# The filter for grass is the strongest of its layer in its picture, a fine hatching. The one for gravel comes third (rank 2), in
+# rounded stripes. The one for brick is behind four others, and a lift near 1 says that the photo excites it as much: its
+# picture, next to plain, must not be read as brick's texture. In so small a network every filter fires nearly everywhere.
 
 # %% [markdown]
 # ## 3. What it says when something is wrong
