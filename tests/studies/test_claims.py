@@ -346,6 +346,23 @@ def test_the_claims_of_a_network_are_those_of_its_layers(network: LoadedModel) -
     assert other.to_dict() != claims.to_dict()
 
 
+def test_all_layers_are_looked_at_in_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else colours and structure would change where the default goes from pixels to frequencies."""
+    recipes: list[Recipe] = []
+    made = measure.make_pictures
+
+    def spy(*arguments: object, **options: object) -> object:
+        recipes.append(arguments[4])  # type: ignore[arg-type]
+        return made(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(measure, "make_pictures", spy)
+    for recipe in (QUICK, Recipe.smooth(n_steps=4)):
+        measure_claims(tiny(), photos_of(2), ["1", "4"], 4, recipe=recipe, seed=6)
+    pixels, frequencies = recipes[:4], recipes[4:]
+    assert all(one == Recipe.fine(n_steps=4, precision="float32") for one in pixels)
+    assert all(one == Recipe.smooth(n_steps=4) for one in frequencies)
+
+
 def test_every_photo_has_a_seed_of_its_own_and_the_check_the_one_of_its_photo(
     network: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

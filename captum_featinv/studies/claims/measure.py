@@ -29,6 +29,9 @@ from captum_featinv.studies.claims.telling import FEWEST_PHOTOS, Queries, Tellin
 # The sanity check looks at pictures from so many of the photos.
 _CHECKED = 1
 
+# A stride at which images are looked for as pixels.
+_FINE = 1
+
 # Fewer filters cannot be told apart badly.
 _FEWEST = 3
 
@@ -55,7 +58,8 @@ def measure_claims(
         judge: who compares pictures; `RandomJudge()` if None.
         similarity: who compares patches for claim 4; `another_network(loaded)` if None. The claim
             is not asked with fewer than three photos, or where that network is not installed.
-        recipe: how pictures are made; see `FeatureMapInversion`.
+        recipe: how pictures are made; see `FeatureMapInversion`. What it leaves open is as for pixels
+            at all layers: what changes with depth must not be the form of the search.
         seed: of filters, pictures and resamples.
         show_progress: show a progress bar for every batch of inversions.
 
@@ -67,7 +71,7 @@ def measure_claims(
         FeatInvWarning: a layer has fewer live filters than were asked for.
     """
     judge = RandomJudge() if judge is None else judge
-    recipe = Recipe.default() if recipe is None else recipe
+    recipe = (Recipe.default() if recipe is None else recipe).suited(_FINE)
     names = [find_layer(loaded.model, layer)[0] for layer in layers]
     _check(loaded, photos, names, filters, judge)
     chosen = {name: _live(loaded, name, photos, filters, seed) for name in names}
