@@ -97,10 +97,14 @@ def strongest(code: Tensor, image: Tensor) -> int:
 
 
 def texture(
-    called: Callable[..., object], module: nn.Module, image: Tensor, channel: int, *more: Tensor
+    called: Callable[..., object],
+    module: nn.Module,
+    image: Tensor,
+    channel: int,
+    *more: Tensor,
+    recipe: Recipe,
 ) -> tuple[Tensor, float, float]:
     """The picture, the filter's share in it, and its share in the grey that the search starts from."""
-    recipe = Recipe.default(precision="float32", n_steps=_STEPS)
     fmi = FeatureMapInversion(called, module, mean=0.5, std=0.25, recipe=recipe)
     shown, grey = (image - 0.5) / 0.25, torch.zeros_like(image)
     found: Tensor = fmi.attribute(shown, [channel], None, more or None)
@@ -111,7 +115,7 @@ def texture(
     return found, reached.share, before.share
 
 
-def check(name: str) -> dict[str, float]:
+def check(name: str, recipe: Recipe) -> dict[str, float]:
     """Invert at three layers with feature maps: by what factor filters gain on grey."""
     called, model, image = runnable(name)
     more = [image] if name in FLOW else []
@@ -134,7 +138,9 @@ def check(name: str) -> dict[str, float]:
     gains = {}
     for layer in layers:
         filter_ = strongest(maps[layer], image)
-        found, share, at_first = texture(called, modules[layer], image, filter_, *more)
+        found, share, at_first = texture(
+            called, modules[layer], image, filter_, *more, recipe=recipe
+        )
         assert found.shape == (1, 1, *image.shape[1:]), layer
         assert bool(torch.isfinite(found).all()), layer
         gains[layer] = share / at_first
@@ -147,7 +153,7 @@ def check(name: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_shows_its_filters(name: str) -> None:
-    gains = check(name)
+    gains = check(name, Recipe.default(precision="float32", n_steps=_STEPS))
     assert len(gains) == 3
     assert geometric_mean(gains.values()) > _GAIN, gains
 
@@ -155,7 +161,8 @@ def test_a_family_shows_its_filters(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(list_models()) - set(FAMILIES)))
 def test_every_model_shows_its_filters(name: str) -> None:
-    gains = check(name)
+    # Of random weights and in so few steps, frequencies may gain too little to see.
+    gains = check(name, Recipe.fine(precision="float32", n_steps=_STEPS))
     print(f"\n{name}: " + ", ".join(f"{layer} x{gain:.2f}" for layer, gain in gains.items()))
     assert geometric_mean(gains.values()) > _GAIN, gains
 
