@@ -22,8 +22,6 @@ from captum_featinv.transform import Lens
 
 _BOUNDED = (clamped_pixels, sigmoid_pixels, frequencies)
 
-_NO_STRIDE = 1.0
-
 
 class Phase(NamedTuple):
     """What changes in the losses as the steps go by.
@@ -74,7 +72,7 @@ def follow(
     Returns:
         The images, after Ctrl-C as far as they came.
     """
-    form = recipe.form(_NO_STRIDE)
+    form = recipe.form()
     _check_denoising(recipe, starts)
     images = _written(form, starts, greys, bounded)
     parameters = [parameter for image in images for parameter in image.parameters]
@@ -119,7 +117,7 @@ def phase_of(recipe: Recipe, step: int) -> Phase:
 def runs_alone(recipe: Recipe) -> bool:
     """Whether every image has to be run by itself."""
     known = recipe.couples_rows
-    return couples_rows(recipe.form(_NO_STRIDE).optimizer) if known is None else known
+    return couples_rows(recipe.form().optimizer) if known is None else known
 
 
 def arithmetics(recipe: Recipe, images: Images) -> list[Arithmetic]:
@@ -166,8 +164,9 @@ def _losses_at(
     """The losses in a step; what can be drawn or made beforehand is."""
     generator = torch.Generator("cpu").manual_seed(seed)
     ready = _Ready(starts)
+    transforms = recipe.form().transforms
     lenses = [
-        [ready(transform.draw(generator)) for transform in recipe.form(_NO_STRIDE).transforms]
+        [ready(transform.draw(generator)) for transform in transforms]
         for _ in range(recipe.n_steps)
     ]
     phases = [phase_of(recipe, step) for step in range(recipe.n_steps)]

@@ -124,11 +124,11 @@ class Recipe:
         """The default in its fine form at every layer: the image is written down as pixels."""
         return cls(**(FINE._asdict() | changes))
 
-    def suited(self, stride: float) -> "Recipe":
+    def suited(self, stride: float = 1) -> "Recipe":
         """The recipe with what it leaves open decided, for a layer of this stride in pixels."""
         return replace(self, **self.form(stride)._asdict())
 
-    def form(self, stride: float) -> Form:
+    def form(self, stride: float = 1) -> Form:
         """What it says of the form, and what it leaves open as suits this stride and its pixels."""
         suits = form_for(stride)
         if self.pixels is not None:
@@ -143,7 +143,7 @@ class Recipe:
         _check_numbers(self)
         _check_transforms(() if self.transforms is None else self.transforms)
         checked(self.precision)
-        checked_optimizer(self.form(1).optimizer, self.n_steps, self.schedule)
+        checked_optimizer(self.form().optimizer, self.n_steps, self.schedule)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and _values(self) == _values(other)

@@ -110,9 +110,8 @@ class StyleTarget:
     def _kept(self, style: Tensor, content: Tensor) -> CodeMatch:
         """The content's error, for energies over the larger of the two squares per position."""
         style, content = self._seen(style), self._seen(content)
-        if (
-            self.match != "energies"
-        ):  # Gram matrices pull hard enough, and would take the content along
+        # Gram matrices pull hard enough, and would take the content along.
+        if self.match != "energies":
             return CodeMatch.relative(self.content_layer, content)
         scale = maps_of(content).shape[2] / maps_of(style).shape[2]
         own, others = (0.5 * maps_of(code).square().sum((1, 2)) for code in (content, style))

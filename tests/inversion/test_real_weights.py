@@ -14,7 +14,17 @@ from captum_featinv.codes import live_filters
 from captum_featinv.errors import FeatInvWarning
 from captum_featinv.models import load_model
 from tests.benchmarks.figures import Figures, is_blank, summary
-from tests.benchmarks.grid import AUTHORS, LAYERS, PAPER, Cell, Setting, authors, photo, run
+from tests.benchmarks.grid import (
+    AUTHORS,
+    LAYERS,
+    NOT_DENOISED,
+    PAPER,
+    Cell,
+    Setting,
+    authors,
+    photo,
+    run,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +105,12 @@ def test_the_default_beats_the_papers(layer: str) -> None:
     assert ratio(layer, "robust") >= 1.35
     assert ratio(layer, "attained") >= 1.25
     assert ratio(layer, "share") >= 1
+
+
+@pytest.mark.parametrize("field", ["robust", "attained"])
+def test_also_without_the_papers_denoising(field: str) -> None:
+    """Which spoils its figures: the last step is left out, all layers together."""
+    assert geometric_mean(ratio(layer, field, NOT_DENOISED) for layer in LAYERS) >= 1.35
 
 
 @pytest.mark.parametrize("layer", LAYERS)

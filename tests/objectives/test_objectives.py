@@ -27,15 +27,23 @@ def feature_map_match(code: Tensor) -> FeatureMapMatch:
 
 
 def dense(match: FeatureMapMatch, code: Tensor, leakage: float) -> Tensor:
-    """`1/2 ||F - T||^2 / scale`, T made in full and filters that are not k weighing `leakage`."""
+    """`1/2 ||F - s T||^2 / (s scale)`, T made in full and filters that are not k weighing `leakage`.
+
+    s is a number, 1 without `outweigh`.
+    """
     losses = []
     for row, k in enumerate(match.filters.tolist()):
         target = torch.zeros_like(code[row])
         target[k] = match.target[row]
         weight = torch.full((code.shape[1],), leakage, dtype=code.dtype)
         weight[k] = 1
-        squares = (code[row] - target).square().reshape(len(weight), -1).sum(1)
-        losses.append((weight * squares).sum() / 2 / match.scale[row])
+        enough = 1.0
+        if match.outweigh is not None:
+            total = weight * code[row].square().reshape(len(weight), -1).sum(1)
+            answer = max((code[row] * target).sum().item(), 1e-6 * target.square().sum().item())
+            enough = max(1.0, match.outweigh * total.sum().item() / answer)
+        squares = (code[row] - enough * target).square().reshape(len(weight), -1).sum(1)
+        losses.append((weight * squares).sum() / 2 / enough / match.scale[row])
     return torch.stack(losses)
 
 
@@ -147,23 +155,6 @@ def test_a_match_cannot_be_changed() -> None:
             one.scale = torch.ones(1)
 
 
-def outweighing(match: FeatureMapMatch, code: Tensor, leakage: float) -> Tensor:
-    """`1/2 ||F - s T||^2 / (s scale)` row by row, T made in full; s is a number."""
-    losses = []
-    for row, k in enumerate(match.filters.tolist()):
-        target = torch.zeros_like(code[row])
-        target[k] = match.target[row]
-        weight = torch.full((code.shape[1],), leakage, dtype=code.dtype)
-        weight[k] = 1
-        squares = code[row].square().reshape(len(weight), -1).sum(1)
-        answer = max((code[row] * target).sum().item(), 1e-6 * target.square().sum().item())
-        assert match.outweigh is not None
-        enough = max(1.0, match.outweigh * (weight * squares).sum().item() / answer)
-        missing = (code[row] - enough * target).square().reshape(len(weight), -1).sum(1)
-        losses.append((weight * missing).sum() / 2 / enough / match.scale[row])
-    return torch.stack(losses)
-
-
 @pytest.mark.parametrize("outweigh", [0.5, 1.0, 1.7])
 @pytest.mark.parametrize("leakage", [0.0, 0.3, 1.0])
 def test_what_outweighs_is_asked_for_in_value_and_gradient(
@@ -175,7 +166,7 @@ def test_what_outweighs_is_asked_for_in_value_and_gradient(
         factor = torch.ones_like(code)
         factor[torch.arange(len(code)), match.filters] = strength
         shown = (code.detach().abs() * factor).requires_grad_()
-        expected = outweighing(match, shown, leakage)
+        expected = dense(match, shown, leakage)
         loss = match(lambda _, shown=shown: shown, leakage)
         assert_close(loss, expected, rtol=1e-6, atol=1e-9)
         weights = torch.randn(len(code), dtype=code.dtype)

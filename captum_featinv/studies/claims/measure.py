@@ -29,9 +29,6 @@ from captum_featinv.studies.claims.telling import FEWEST_PHOTOS, Queries, Tellin
 # The sanity check looks at pictures from so many of the photos.
 _CHECKED = 1
 
-# A stride at which images are looked for as pixels.
-_FINE = 1
-
 # Fewer filters cannot be told apart badly.
 _FEWEST = 3
 
@@ -71,7 +68,7 @@ def measure_claims(
         FeatInvWarning: a layer has fewer live filters than were asked for.
     """
     judge = RandomJudge() if judge is None else judge
-    recipe = (Recipe.default() if recipe is None else recipe).suited(_FINE)
+    recipe = (Recipe.default() if recipe is None else recipe).suited()
     names = [find_layer(loaded.model, layer)[0] for layer in layers]
     _check(loaded, photos, names, filters, judge)
     chosen = {name: _live(loaded, name, photos, filters, seed) for name in names}
