@@ -34,6 +34,8 @@ FAMILIES = [
 # for a single filter of random weights may lose at first.
 _STEPS = 6
 _GAIN = 1.05
+# Of these random weights frequencies gain too little to see in so few steps (1.01).
+ON_PIXELS = {"wide_resnet101_2"}
 
 pytestmark = [
     # The error of a whole code may grow in so few steps, while its filter gains. No other of our
@@ -161,8 +163,8 @@ def test_a_family_shows_its_filters(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(list_models()) - set(FAMILIES)))
 def test_every_model_shows_its_filters(name: str) -> None:
-    # Of random weights and in so few steps, frequencies may gain too little to see.
-    gains = check(name, Recipe.fine(precision="float32", n_steps=_STEPS))
+    recipe = Recipe.fine if name in ON_PIXELS else Recipe.default
+    gains = check(name, recipe(precision="float32", n_steps=_STEPS))
     print(f"\n{name}: " + ", ".join(f"{layer} x{gain:.2f}" for layer, gain in gains.items()))
     assert geometric_mean(gains.values()) > _GAIN, gains
 
