@@ -2,7 +2,16 @@
 
 from importlib.metadata import version
 
-from captum_featinv import codes, metrics, objectives, param, render, style, transform
+from captum_featinv import (
+    codes,
+    directions,
+    metrics,
+    objectives,
+    param,
+    render,
+    style,
+    transform,
+)
 from captum_featinv._moved import keep_old_names
 from captum_featinv.inversion import CodeInversion, FeatureMapInversion
 from captum_featinv.network import views
@@ -17,6 +26,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "codes",
+    "directions",
     "list_layers",
     "metrics",
     "objectives",

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from captum_featinv.cli.folder import picture_files, readable
 from captum_featinv.cli.options import (
     add_model,
     add_precision,
@@ -19,6 +18,7 @@ from captum_featinv.cli.options import (
 )
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images.files import central_square, from_picture
+from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.layers import find_layer
 from captum_featinv.studies.claims import (

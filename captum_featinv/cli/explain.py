@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from captum_featinv.cli.folder import picture_files, readable
 from captum_featinv.cli.options import (
     add_model,
     add_output,
@@ -19,6 +18,7 @@ from captum_featinv.cli.options import (
 )
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import load_middle, middle_of
+from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.studies.explain import explain
 from captum_featinv.studies.explain_sheet import explanation_sheet

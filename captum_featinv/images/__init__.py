@@ -9,6 +9,7 @@ from captum_featinv.images.files import (
     middle_of,
     open_picture,
 )
+from captum_featinv.images.folder import load_folder
 from captum_featinv.images.heatmap import over_photo, signed
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.images.sheet import contact_sheet
@@ -20,6 +21,7 @@ __all__ = [
     "central_square",
     "contact_sheet",
     "from_picture",
+    "load_folder",
     "load_middle",
     "load_photo",
     "middle_of",

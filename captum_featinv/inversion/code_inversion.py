@@ -24,7 +24,8 @@ from captum_featinv.inversion.targets import Targets, WholeCodes
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
-from captum_featinv.network.reading import Codes, Reader, views_of
+from captum_featinv.network.reading import Codes, Reader
+from captum_featinv.network.seeing import seen_as, selects
 from captum_featinv.network.untouched import untouched
 from captum_featinv.network.views import View, channels
 from captum_featinv.optimization.recipe import Recipe
@@ -222,7 +223,7 @@ class CodeInversion(NeuronAttribution):
         layers = self._find(self.layer)
         names = tuple(_distinct([name for name, _ in layers]))
         hooked = dict(zip(names, [module for _, module in layers], strict=True))
-        views = views_of(names, self.view)
+        seeing = seen_as(names, self.view)
         recipe = self.recipe if n_steps is None else replace(self.recipe, n_steps=n_steps)
         with untouched(self.forward_func, _device_of(inputs), seed):
             images = images_of(inputs)
@@ -231,8 +232,10 @@ class CodeInversion(NeuronAttribution):
                 warn_of_range(image, space)
             starts = starts_of(baselines, images)
             given = Inputs(images, extra_of(forward_args))
-            with Activations(self.forward_func, hooked, self.device_ids, select=views) as opened:
-                yield Question(Reader(opened, names, views), given, starts, spaces, recipe, seed)
+            with Activations(
+                self.forward_func, hooked, self.device_ids, select=selects(seeing)
+            ) as opened:
+                yield Question(Reader(opened, names, seeing), given, starts, spaces, recipe, seed)
 
     def _solve(
         self,

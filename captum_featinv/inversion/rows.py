@@ -140,11 +140,9 @@ class SomeRows:
     def _losses_of(self, images: Images, phase: Phase) -> Tensor:
         pairs = zip(self._shown(images), self._formats, strict=True)
         shown = tuple(image.contiguous(memory_format=layout) for image, layout in pairs)
+        watch = redirect_gradients if phase.redirect else None
         with self._computing:
-            codes = self._question.reader(Inputs(shown, self._extra), own=True)
-        if phase.redirect:
-            for code in codes.values():
-                redirect_gradients(code)
+            codes = self._question.reader(Inputs(shown, self._extra), own=True, watch=watch)
         return self._losses(codes.__getitem__, phase.leakage)
 
     def _shown(self, images: Images) -> Images:

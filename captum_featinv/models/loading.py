@@ -1,6 +1,6 @@
 """torchvision's models and their weights by name, for the command line and the studies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.images.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
@@ -24,7 +24,10 @@ class LoadedModel:
     """A model in eval mode, how its inputs are normalised, and what its weights are.
 
     `random` where nothing was learned; `categories` are the names of its classes, empty where the
-    weights do not tell them; `classifier_trained` says whether its scores mean anything.
+    weights do not tell them; `classifier_trained` says whether its scores mean anything. `output` finds
+    the scores, (N, classes), in what the model returns, such as `lambda returned: returned.logits`; if
+    None they are all that it returns, its field `logits` or `out`, or its first. `view` is of its
+    layers, of all or by their names; see `captum_featinv.views`.
     """
 
     model: nn.Module
@@ -33,6 +36,8 @@ class LoadedModel:
     random: bool = False
     categories: tuple[str, ...] = ()
     classifier_trained: bool = True
+    output: Callable[[Any], Tensor] | None = None
+    view: Callable[[Any], Tensor] | Mapping[str, Callable[[Any], Tensor]] | None = None
 
 
 def load_model(

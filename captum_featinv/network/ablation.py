@@ -3,18 +3,19 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import ArgumentError, FilterError
-from captum_featinv.network.hooking.hooks import at_every_forward, observe
 from captum_featinv.network.inputs import clones
 from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.replacing import replaced
+from captum_featinv.network.scores import Output, scores_in
 from captum_featinv.network.untouched import untouched
+from captum_featinv.network.views import View
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,30 @@ class Ablation:
 
 @contextmanager
 def ablated(
-    model: nn.Module, layer: Layer, filters: Sequence[int], inputs: Tensor
+    model: nn.Module,
+    layer: Layer,
+    filters: Sequence[int],
+    inputs: Tensor,
+    view: View | None = None,
 ) -> Iterator[None]:
     """A block in which some filters of a layer put out 0, whatever the model is shown.
 
     Of a module that runs several times it is the last call whose output is changed, because that is
-    what a code is here and in Captum. Afterwards the model is as it was.
+    what a code is here and in Captum. Afterwards the model is as it was. Directions of a dictionary are
+    removed by its way back, so that what it does not say of the layer stays: of one direction that is
+    the projection onto what is orthogonal to it.
 
     Args:
         model: in eval mode.
         layer: a module or its name.
         filters: which to silence.
         inputs: an example of what the model takes, (N, C, H, W); run once to see how the layer works.
+        view: of the layer, one that knows the way back; see `captum_featinv.views`.
 
     Raises:
         LayerError: there is no such layer, or its output has no channels.
         FilterError: the layer has no such filter.
+        ArgumentError: the layer did not run, or the view knows no way back.
 
     Example:
         >>> import torch
@@ -62,15 +71,8 @@ def ablated(
         ...     print(model(photo).flatten())
         tensor([1., 0., 1.])
     """
-    name, module = find_layer(model, layer)
-    silencer = _Silencer(filters)
-    with (
-        at_every_forward(model, silencer.restart),
-        observe(model, {name: module}, silencer.spoken),
-    ):
-        with torch.no_grad():
-            model(clones(inputs))
-        silencer.arm(inputs, name)
+    name, _ = find_layer(model, layer)
+    with replaced(model, layer, inputs, partial(_silenced, filters=filters, layer=name), view):
         yield
 
 
@@ -84,6 +86,8 @@ def ablation(
     others: Sequence[int] = (),
     draws: int = 10,
     seed: int = 0,
+    view: View | None = None,
+    output: Output | None = None,
 ) -> Ablation:
     """What a class loses without some filters, and without as many random others.
 
@@ -96,6 +100,8 @@ def ablation(
         others: filters to draw from, those of `filters` left out.
         draws: how many draws.
         seed: of the draws.
+        view: see `ablated`.
+        output: where the scores are in what the model returns; see `scores_in`.
 
     Raises:
         ArgumentError: there are fewer others than filters, so that no draw is possible.
@@ -110,11 +116,11 @@ def ablation(
     dice = torch.Generator("cpu").manual_seed(seed)
     drawn = [_drawn(pool, len(filters), dice) for _ in range(draws if pool else 0)]
     with untouched(model, inputs.device), torch.no_grad():
-        score = _score(model, inputs, target)
+        score = _score(model, inputs, target, output)
         losses = []
         for chosen in (list(filters), *drawn):
-            with ablated(model, layer, chosen, inputs):
-                losses.append(score - _score(model, inputs, target))
+            with ablated(model, layer, chosen, inputs, view):
+                losses.append(score - _score(model, inputs, target, output))
     return Ablation(list(filters), score, losses[0], losses[1:])
 
 
@@ -123,46 +129,14 @@ def _drawn(pool: Sequence[int], count: int, dice: torch.Generator) -> list[int]:
     return [pool[place] for place in order[:count].tolist()]
 
 
-def _score(model: nn.Module, inputs: Tensor, target: int) -> float:
-    return float(model(clones(inputs))[:, target].mean())
+def _score(model: nn.Module, inputs: Tensor, target: int, output: Output | None) -> float:
+    return float(scores_in(model(clones(inputs)), output)[:, target].mean())
 
 
-class _Silencer:
-    """Counts the calls of a module in its model's forward, and then silences filters in the last."""
-
-    def __init__(self, filters: Sequence[int]) -> None:
-        self._filters = list(filters)
-        self._calls = 0
-        self._last: int | None = None
-        self._channel_dim = 1
-        self._output: Any = None
-
-    def restart(self) -> None:
-        """The model is about to run."""
-        self._calls = 0
-
-    def spoken(self, _name: str, output: Any) -> Any:
-        """What takes the place of an output; None to leave it."""
-        self._calls += 1
-        if self._last is None:
-            self._output = output
-            return None
-        if self._calls != self._last:
-            return None
-        index = torch.tensor(self._filters, dtype=torch.long, device=output.device)
-        return output.index_fill(self._channel_dim, index, 0)
-
-    def arm(self, inputs: Tensor, name: str) -> None:
-        """From now on filters are silenced."""
-        code, self._output = self._output, None
-        if not isinstance(code, Tensor):
-            raise ArgumentError(
-                f"layer {name!r} did not run or puts out {type(code).__name__}, not a tensor"
-            )
-        self._channel_dim = channel_dim_of(code, inputs, name)
-        channels = code.shape[self._channel_dim]
-        wrong = [k for k in self._filters if not -channels <= k < channels]
-        if wrong:
-            raise FilterError(f"layer {name!r} has filters 0 to {channels - 1}, not {wrong}")
-        self._filters = [k % channels for k in self._filters]
-        self._last = self._calls
+def _silenced(code: Tensor, *, filters: Sequence[int], layer: str) -> Tensor:
+    channels = code.shape[1]
+    wrong = [k for k in filters if not -channels <= k < channels]
+    if wrong:
+        raise FilterError(f"layer {layer!r} has filters 0 to {channels - 1}, not {wrong}")
+    index = torch.tensor([k % channels for k in filters], dtype=torch.long, device=code.device)
+    return code.index_fill(1, index, 0)

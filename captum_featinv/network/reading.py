@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_featinv.errors import ArgumentError, LayerError
-from captum_featinv.network import views
+from captum_featinv.errors import ArgumentError
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
-from captum_featinv.network.views import View
+from captum_featinv.network.seeing import Seeing, seen_as, selects
+from captum_featinv.network.views import View, view_for
 
 # What layers put out, by their names.
 Codes = Mapping[str, Tensor]
@@ -27,31 +27,36 @@ class Reader:
     Args:
         activations: of these layers, while they are open.
         layers: their names.
-        given: views of those layers whose output is not their code; where channels are last is found
-            out at the first look.
+        seeing: how they are seen; without it, as without a view.
     """
 
     def __init__(
         self,
         activations: Activations,
         layers: tuple[str, ...],
-        given: Mapping[str, View] | None = None,
+        seeing: Mapping[str, Seeing] | None = None,
     ) -> None:
         self._activations = activations
         self.layers = layers
-        self._given = dict(given or {})
-        self._found: dict[str, View | None] = {}
+        self._seeing = seen_as(layers, None) if seeing is None else seeing
 
-    def __call__(self, inputs: Inputs, *, own: bool = False) -> Codes:
+    def __call__(
+        self, inputs: Inputs, *, own: bool = False, watch: Callable[[Tensor], Any] | None = None
+    ) -> Codes:
         """The codes for some inputs, at least float32; gradients flow.
 
         Args:
             inputs: what to show the model.
             own: whether the images were made for this call, so that the model may write into them;
                 otherwise it is shown copies.
+            watch: see `Seeing.code`.
         """
         self._activations.run(*inputs.images, *inputs.extra, own=len(inputs.images) if own else 0)
-        return {layer: self._code(layer, inputs) for layer in self.layers}
+        image = inputs.images[0]
+        return {
+            layer: self._seeing[layer].code(self._activations(layer), image, watch)
+            for layer in self.layers
+        }
 
     @torch.no_grad()
     def read(self, inputs: Inputs, rows_at_once: int | None = None) -> Codes:
@@ -71,21 +76,7 @@ class Reader:
 
     def rearranges(self, layer: str) -> bool:
         """Whether a layer's output is not its code as it is; known once its code was read."""
-        return layer in self._given or self._found[layer] is not None
-
-    def _code(self, layer: str, inputs: Inputs) -> Tensor:
-        code = self._activations(layer)
-        if code.is_complex():
-            raise LayerError(
-                f"layer {layer!r} puts out complex numbers, which have no energy; choose a layer "
-                "behind it, or take their size: view=lambda output: output.abs()"
-            )
-        if layer not in self._given:
-            if layer not in self._found:
-                self._found[layer] = views.found(code, inputs.images[0], layer)
-            view = self._found[layer]
-            code = code if view is None else view(code)
-        return code if code.dtype == torch.float64 else code.float()
+        return self._seeing[layer].rearranges
 
 
 def batch_size(asked: Any) -> int:
@@ -103,33 +94,12 @@ def batch_size(asked: Any) -> int:
     return int(asked)
 
 
-def views_of(
-    layers: tuple[str, ...], view: View | Mapping[str, View] | None
-) -> Mapping[str, Callable[[Any], Tensor]]:
-    """The views that a caller gave, by layer: one for all, or some by the layers' names.
-
-    Raises:
-        ArgumentError: a name that is none of the layers'.
-    """
-    if view is None:
-        return {}
-    if not isinstance(view, Mapping):
-        return {layer: views.guarded(view, layer) for layer in layers}
-    unknown = [name for name in view if name not in layers]
-    if unknown:
-        raise ArgumentError(
-            f"there are views of {', '.join(map(repr, unknown))}, but the layers are "
-            f"{', '.join(layers)}"
-        )
-    return {layer: views.guarded(one, layer) for layer, one in view.items()}
-
-
 def read_code(
     model: Callable[..., Any],
     layer: Layer,
     inputs: Tensor,
     *,
-    view: View | None = None,
+    view: View | Mapping[str, View] | None = None,
     rows_at_once: int | None = None,
 ) -> Tensor:
     """What a layer puts out in its last call, channels in dimension 1: (N, channel, *positions).
@@ -138,7 +108,7 @@ def read_code(
         model: in eval mode.
         layer: a module or its name.
         inputs: in the model's input space, (N, C, H, W).
-        view: of the layer; see `captum_featinv.network.views`.
+        view: of the layer, or of layers by name; see `captum_featinv.views`.
         rows_at_once: images in one forward; 8 if None.
 
     Raises:
@@ -146,9 +116,9 @@ def read_code(
         ArgumentError: the code is not finite.
     """
     name, module = find_layer(model, layer)
-    given = views_of((name,), view)
-    with Activations(model, {name: module}, select=given) as activations:
-        return Reader(activations, (name,), given).read(Inputs((inputs,)), rows_at_once)[name]
+    seeing = {name: Seeing(name, view_for(name, view))}
+    with Activations(model, {name: module}, select=selects(seeing)) as activations:
+        return Reader(activations, (name,), seeing).read(Inputs((inputs,)), rows_at_once)[name]
 
 
 def _check(code: Tensor, count: int, layer: str) -> None:

@@ -1,18 +1,40 @@
 """Views: from what a layer puts out to a code (N, channel, *positions).
 
-A view is any function of a layer's output. Those made here can be printed, compared and pickled.
-Without one, a layer's output is its code, with its channels last where the shape tells so.
+A view is any function of a layer's output. Those made here can be printed, compared and pickled, and
+know their way back: `view.back(output, code)` is the output that has another code.
+Without one, a layer's output is its code, with its channels last where the shape tells so. A dictionary
+is a view of that code: alone it sees it as it would be seen without a view.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import ArgumentError, FeatInvError, LayerError
+from captum_featinv.network.dictionaries import Dictionary, dictionary, directions, top_k
+from captum_featinv.network.hooking.opaque import described
+
+__all__ = [
+    "View",
+    "channels",
+    "compose",
+    "dictionary",
+    "directions",
+    "field",
+    "found",
+    "guarded",
+    "parts",
+    "tokens",
+    "top_k",
+    "view_for",
+    "way_back",
+]
 
 View = Callable[[Any], Tensor]
 
@@ -28,8 +50,24 @@ class _Field:
             return output[self.key]
         except (KeyError, IndexError, TypeError) as error:
             raise LayerError(
-                f"the layer's output has no field {self.key!r}: it is {_described(output)}"
+                f"the layer's output has no field {self.key!r}: it is {described(output)}"
             ) from error
+
+    def back(self, output: Any, code: Any) -> Any:
+        fields: Any = getattr(output, "_fields", None)
+        if isinstance(output, tuple) and fields is not None:
+            name = self.key if isinstance(self.key, str) else fields[self.key]
+            return type(output)(*(code if n == name else getattr(output, n) for n in fields))
+        if isinstance(output, tuple | list):
+            parts = list(output)
+            parts[int(self.key)] = code
+            return type(output)(parts)
+        changed = copy(output)
+        if isinstance(output, Mapping):
+            changed[self.key] = code
+        else:
+            setattr(changed, str(self.key), code)
+        return changed
 
 
 @dataclass(frozen=True)
@@ -40,7 +78,7 @@ class _Tokens:
     def __call__(self, output: Any) -> Tensor:
         if not isinstance(output, Tensor) or output.dim() != 3:
             raise LayerError(
-                f"tokens have shape (N, length, channel), but the layer puts out {_described(output)}; "
+                f"tokens have shape (N, length, channel), but the layer puts out {described(output)}; "
                 "compose(field(...), tokens(...)) picks a field of it first"
             )
         _, length, _ = output.shape
@@ -54,6 +92,9 @@ class _Tokens:
         count, _, channel = output.shape
         return output[:, self.prefix :].mT.reshape(count, channel, height, width)
 
+    def back(self, output: Tensor, code: Tensor) -> Tensor:
+        return torch.cat([output[:, : self.prefix], code.flatten(2).mT], dim=1)
+
 
 @dataclass(frozen=True)
 class _Channels:
@@ -61,7 +102,7 @@ class _Channels:
 
     def __call__(self, output: Any) -> Tensor:
         if not isinstance(output, Tensor):
-            raise LayerError(f"expected one tensor with channels, but found {_described(output)}")
+            raise LayerError(f"expected one tensor with channels, but found {described(output)}")
         if not -output.dim() < self.dim < output.dim() or self.dim == 0:
             raise ArgumentError(
                 f"channels in dimension {self.dim} of a code of shape {tuple(output.shape)}: expected "
@@ -69,6 +110,9 @@ class _Channels:
                 "0 is the batch"
             )
         return output.movedim(self.dim, 1)
+
+    def back(self, _output: Tensor, code: Tensor) -> Tensor:
+        return code.movedim(1, self.dim)
 
 
 @dataclass(frozen=True)
@@ -79,6 +123,14 @@ class _Composed:
         for view in self.views:
             output = view(output)
         return output
+
+    def back(self, output: Any, code: Any) -> Any:
+        seen = [output]
+        for view in self.views[:-1]:
+            seen.append(view(seen[-1]))
+        for view, before in zip(reversed(self.views), reversed(seen), strict=True):
+            code = way_back(view)(before, code)
+        return code
 
 
 def field(key: str | int) -> View:
@@ -128,7 +180,7 @@ def channels(dim: int) -> View:
 
 
 def compose(*views: View) -> View:
-    """Several views, one after the other.
+    """Several views, one after the other; a dictionary comes last.
 
     Example:
         >>> import torch
@@ -136,6 +188,36 @@ def compose(*views: View) -> View:
         torch.Size([2, 8, 7, 7])
     """
     return _Composed(views)
+
+
+def view_for(layer: str, view: View | Mapping[str, View] | None) -> View | None:
+    """A layer's own view, where there may be some by the layers' names."""
+    return view.get(layer) if isinstance(view, Mapping) else view
+
+
+def parts(view: View | None) -> tuple[View | None, Dictionary | None]:
+    """How a layer's output is laid out as maps, None to find that out, and the dictionary of these."""
+    if isinstance(view, Dictionary):
+        return None, view
+    if isinstance(view, _Composed) and view.views and isinstance(view.views[-1], Dictionary):
+        before = view.views[:-1]
+        return (_Composed(before) if before else None), view.views[-1]
+    return view, None
+
+
+def way_back(view: View) -> Callable[[Any, Any], Any]:
+    """From an output and another code to the output that has it.
+
+    Raises:
+        ArgumentError: a function of somebody's own, which has none.
+    """
+    back: Any = getattr(view, "back", None)
+    if back is None:
+        raise ArgumentError(
+            "to change what a layer says, its view has to know the way back: use those of "
+            "captum_featinv.views, or give yours a method back(output, code)"
+        )
+    return back  # type: ignore[no-any-return]
 
 
 def found(output: Tensor, inputs: Tensor, layer: str) -> View | None:
@@ -158,11 +240,11 @@ def guarded(view: View, layer: str) -> View:
             raise
         except Exception as error:  # whatever somebody's function raises
             raise LayerError(
-                f"the view of layer {layer!r} failed on {_described(output)}: {error}"
+                f"the view of layer {layer!r} failed on {described(output)}: {error}"
             ) from error
         if not isinstance(code, Tensor) or code.dim() < 2:
             raise LayerError(
-                f"the view of layer {layer!r} gave {_described(code)}, expected a tensor "
+                f"the view of layer {layer!r} gave {described(code)}, expected a tensor "
                 "(N, channel, *positions)"
             )
         return code
@@ -178,13 +260,3 @@ def _grid_of(patches: int) -> tuple[int, int]:
             "width)), or the tokens before them, views.tokens(prefix=1)"
         )
     return edge, edge
-
-
-def _described(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return f"a tensor of shape {tuple(output.shape)}"
-    names: Any = output if isinstance(output, dict) else getattr(output, "_fields", None)
-    if names is not None:
-        return f"{type(output).__name__} with fields {', '.join(map(str, names))}"
-    many = isinstance(output, tuple | list)
-    return f"{type(output).__name__} of {len(output)}" if many else type(output).__name__

@@ -37,15 +37,21 @@ _TWO_SIDED = ("Hardtanh", "ClampBackward")
 _MOST_NODES = 64
 
 
+Arrivals = dict[torch.Size, Tensor]
+"""What came to the latest node of each shape. The largest of many are put back among zeros: what they
+are chosen from has the shape that the code has, and not theirs."""
+
+
 def redirect_gradients(code: Tensor) -> None:
     """Redirect what is silent behind a layer's last mixture, for the coming backward pass.
 
     Args:
         code: a layer's output in its graph.
     """
+    arrivals: Arrivals = {}
     for node, turned in _pointwise(code.grad_fn):
         low = _low_of(node) if _is(node, _TWO_SIDED) else None
-        node.register_hook(_through(low, _less if turned else _more))
+        node.register_hook(_through(low, _less if turned else _more, arrivals))
 
 
 def _pointwise(last: Any) -> Iterator[tuple[Any, bool]]:
@@ -96,26 +102,28 @@ def _less(arrived: Tensor) -> Tensor:
     return arrived.clamp(min=0)
 
 
-def _through(low: Tensor | None, asked: Callable[[Tensor], Tensor]) -> Any:
+def _through(low: Tensor | None, asked: Callable[[Tensor], Tensor], arrivals: Arrivals) -> Any:
     """What reaches a node's input: what passed it, or where nothing did, what asks for more."""
 
     def hook(inward: tuple[Tensor | None, ...], outward: tuple[Tensor | None, ...]) -> Any:
         arrived = outward[0]
         if arrived is None:
             return None
-        return tuple(_let_through(passed, arrived, low, asked) for passed in inward)
+        arrivals[arrived.shape] = arrived
+        return tuple(_let_through(passed, arrivals, low, asked) for passed in inward)
 
     return hook
 
 
 def _let_through(
     passed: Tensor | None,
-    arrived: Tensor,
+    arrivals: Arrivals,
     low: Tensor | None,
     asked: Callable[[Tensor], Tensor],
 ) -> Tensor | None:
+    arrived = None if passed is None else arrivals.get(passed.shape)
     # Another shape or type is a view or a cast, which stops nothing.
-    if passed is None or passed.shape != arrived.shape or passed.dtype != arrived.dtype:
+    if passed is None or arrived is None or passed.dtype != arrived.dtype:
         return passed
     silent = passed == 0 if low is None else low
     return torch.where(silent, asked(arrived), passed)

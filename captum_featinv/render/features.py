@@ -7,14 +7,16 @@ from torch import Tensor, nn
 
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.layers import find_layer
+from captum_featinv.network.scores import main_field
 
 
 class Features:
     """The features of an image, for objectives in Lucent's manner, while a `with` block is open.
 
     `features("layer4_1_conv2")` or `features("layer4.1.conv2")` is a layer's output,
-    `features("input")` the drawn image, `features("labels")` what the model returns. A layer is
-    hooked when it is first asked for, and the forward stops at the last one that ever was.
+    `features("input")` the drawn image, `features("labels")` what the model returns, of several things
+    its scores. A layer is hooked when it is first asked for, and the forward stops at the last one
+    that ever was.
 
     Args:
         model: whose layers.
@@ -27,7 +29,8 @@ class Features:
         self._hooked: dict[str, nn.Module] = {}
         for layer in layers:
             self._resolve(layer)
-        self._activations = Activations(model, self._hooked)
+        # Of a named tuple, say, the scores alone are what objectives know.
+        self._activations = Activations(model, self._hooked, select={"labels": main_field})
         self._image: Tensor | None = None
         self._inputs: Tensor | None = None
         self._runs = 0

@@ -3,21 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.inputs import clones
+from captum_featinv.network.scores import Output, scores_in
 
 
 @torch.no_grad()
-def class_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+def class_scores(model: nn.Module, inputs: Tensor, output: Output | None = None) -> Tensor:
     """What a classifier says, before any softmax: (classes,), the mean over the inputs."""
-    scores = model(clones(inputs))
-    if not isinstance(scores, Tensor) or scores.dim() != 2:
-        found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise ArgumentError(
-            f"a classifier puts out (images, classes), but this model puts out {found}"
-        )
-    return scores.mean(0)
+    return scores_in(model(clones(inputs)), output).mean(0)
 
 
 def category_of(loaded: LoadedModel, target: int) -> str:

@@ -12,7 +12,9 @@ from captum_featinv.network.activations import Activations
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import Reader
+from captum_featinv.network.seeing import Seeing, selects
 from captum_featinv.network.untouched import untouched
+from captum_featinv.network.views import View
 
 # A patch shows what a value depends on, but neither too little to see nor the whole photo: of a
 # large receptive field only the middle counts (Luo et al. 2016, arXiv 1701.04128).
@@ -46,6 +48,7 @@ def exemplars(
     normalization: Normalization,
     *,
     count: int = 3,
+    view: View | None = None,
 ) -> dict[int, list[Exemplar]]:
     """For each filter the patches that excite it most, one a photo, the strongest first.
 
@@ -59,12 +62,17 @@ def exemplars(
         photos: names and displayable images, (1, C, H, W); looked at one after the other.
         normalization: of the model's inputs.
         count: how many patches a filter at most; photos on which it does not fire give none.
+        view: of the layer; see `captum_featinv.views`.
     """
     name, module = find_layer(model, layer)
     best: dict[int, list[tuple[float, str, Tensor, tuple[int, int]]]] = {k: [] for k in filters}
     weight = next(model.parameters(), torch.zeros((), device="cpu"))
-    with untouched(model, weight.device), Activations(model, {name: module}) as activations:
-        reader = Reader(activations, (name,))
+    seeing = {name: Seeing(name, view)}
+    with (
+        untouched(model, weight.device),
+        Activations(model, {name: module}, select=selects(seeing)) as activations,
+    ):
+        reader = Reader(activations, (name,), seeing)
         for photo_name, photo in photos:
             inputs = normalization.to_model(photo.to(weight))
             code = reader.read(Inputs((inputs,)))[name]

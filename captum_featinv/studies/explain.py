@@ -4,21 +4,22 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from captum.metrics import sensitivity_max
-from torch import Tensor, nn
+from torch import Tensor
 
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError, LayerError, warn
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
-from captum_featinv.network.ablation import Ablation, ablation
+from captum_featinv.network.ablation import ablation
 from captum_featinv.network.depth import layer_that_shows_where
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import read_code
+from captum_featinv.network.views import View, view_for
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.classifier import category_of, class_scores
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explanation import UNTRAINED, Explanation
-from captum_featinv.studies.layer_attribution import layer_attribution
+from captum_featinv.studies.layer_attribution import GRADIENT, layer_attribution
 from captum_featinv.studies.quiet import without_captums_warnings
 
 _PATCHES = 3  # a filter
@@ -30,18 +31,19 @@ def explain(
     layer: Layer | None = None,
     *,
     target: int | None = None,
-    method: str = "LayerGradientXActivation",
+    method: str = GRADIENT,
     count: int = 6,
     photos: Iterable[tuple[str, Tensor]] = (),
     ablate: bool = False,
     recipe: Recipe | None = None,
     seed: int = 0,
     show_progress: bool = False,
+    view: View | None = None,
 ) -> Explanation:
     """The filters behind a prediction and their textures.
 
     Args:
-        loaded: a classifier.
+        loaded: a classifier; it says where its scores are in what it returns.
         photo: displayable, (1, C, H, W), of a size that the model takes.
         layer: a module or its name; `layer_that_shows_where` if None.
         target: the class; the predicted one if None.
@@ -52,9 +54,12 @@ def explain(
         recipe: how to look for the textures.
         seed: of the textures and of the ablation's draws.
         show_progress: show a progress bar while textures are looked for.
+        view: of the layer; the model's own if None. With a dictionary of `captum_featinv.views`,
+            filters are its directions.
 
     Raises:
-        ArgumentError: no such class or method, or the model is no classifier.
+        ArgumentError: no such class or method, the model is no classifier, or `ablate` and a view that
+            knows no way back.
         LayerError: there is no such layer, or it puts out no maps.
         ForwardError: Captum's method failed on this model.
 
@@ -63,13 +68,30 @@ def explain(
     """
     asked = _asked(loaded, photo, layer, target)
     model, inputs, space = loaded.model, asked.inputs, loaded.normalization
-    attribution = layer_attribution(model, asked.layer, inputs, asked.target, method)[0]
+    view = view_for(asked.layer, loaded.view) if view is None else view
+    attribution = layer_attribution(
+        model, asked.layer, inputs, asked.target, method, view=view, output=loaded.output
+    )[0]
     filters = _strongest(attribution, count, asked.layer)
-    code = read_code(model, asked.layer, inputs)
+    code = read_code(model, asked.layer, inputs, view=view)
     # Before the minutes that textures take: these may refuse.
-    removed = _without(model, asked, filters, code, seed) if ablate else None
-    natural = exemplars(model, asked.layer, filters, photos, space, count=_PATCHES)
-    fmi = FeatureMapInversion(model, asked.layer, mean=space.mean, std=space.std, recipe=recipe)
+    removed = None
+    if ablate:
+        removed = ablation(
+            model,
+            asked.layer,
+            filters,
+            inputs,
+            asked.target,
+            others=live_filters(code),
+            seed=seed,
+            view=view,
+            output=loaded.output,
+        )
+    natural = exemplars(model, asked.layer, filters, photos, space, count=_PATCHES, view=view)
+    fmi = FeatureMapInversion(
+        model, asked.layer, mean=space.mean, std=space.std, recipe=recipe, view=view
+    )
     textures = fmi.attribute(inputs, filters, seed=seed, show_progress=show_progress)
     report = fmi.report(textures, inputs, filters)
     return Explanation(
@@ -105,7 +127,7 @@ class _Asked(NamedTuple):
 def _asked(loaded: LoadedModel, photo: Tensor, layer: Layer | None, target: int | None) -> _Asked:
     """With the predicted class and the default layer where none was named."""
     model, inputs = loaded.model, loaded.normalization.to_model(photo)
-    scores = class_scores(model, inputs)
+    scores = class_scores(model, inputs, loaded.output)
     target = int(scores.argmax()) if target is None else target
     if not 0 <= target < len(scores):
         raise ArgumentError(f"the model has classes 0 to {len(scores) - 1}, not {target}")
@@ -128,16 +150,6 @@ def _strongest(attribution: Tensor, count: int, layer: str) -> list[int]:
     by_filter = attribution.flatten(1).sum(1)
     filters: list[int] = by_filter.argsort(descending=True)[:count].tolist()
     return filters
-
-
-def _without(
-    model: nn.Module, asked: _Asked, filters: list[int], code: Tensor, seed: int
-) -> Ablation:
-    """What the class loses with these filters, and with others that fire."""
-    others = live_filters(code)
-    return ablation(
-        model, asked.layer, filters, asked.inputs, asked.target, others=others, seed=seed
-    )
 
 
 def texture_stability(

@@ -15,6 +15,7 @@ from captum_featinv.inversion.report import FilterRecord, Report
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
+from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.sheet_row import SheetRow, labels_of, sheet_of
 
@@ -80,10 +81,13 @@ class _Textures:
     def of(self, photo_name: str, photo: Tensor, layer: str) -> tuple[SheetRow, Report]:
         model, space = self.loaded.model, self.loaded.normalization
         inputs = space.to_model(photo)
-        filters = self.choose(read_code(model, layer, inputs))
+        view = view_for(layer, self.loaded.view)
+        filters = self.choose(read_code(model, layer, inputs, view=view))
         if not filters:
             raise ArgumentError(f"no filter of layer {layer!r} fires on photo {photo_name!r}")
-        fmi = FeatureMapInversion(model, layer, mean=space.mean, std=space.std, recipe=self.recipe)
+        fmi = FeatureMapInversion(
+            model, layer, mean=space.mean, std=space.std, recipe=self.recipe, view=view
+        )
         textures = fmi.attribute(
             inputs, filters, energy=self.energy, seed=self.seed, show_progress=self.show_progress
         )

@@ -56,21 +56,30 @@ class Row(NamedTuple):
 # --- what is made ------------------------------------------------------------------------------
 
 
-def plan(methods: Sequence[str], seconds: float) -> Iterator[tuple[str, str, float | None]]:
+def plan(
+    methods: Sequence[str], seconds: float, *, own_length: bool
+) -> Iterator[tuple[str, str, float | None]]:
     """Rows, methods and seconds: rivals in our seconds, then who is also shown at its own length."""
     for name in methods:
         yield name, name, None if name in AT_OWN_LENGTH else seconds
     for name in methods:
-        if name in ALSO_AT_OWN_LENGTH:
+        if own_length and name in ALSO_AT_OWN_LENGTH:
             yield name + OWN, name, None
 
 
-def judged(place: Place, out: Path, methods: Sequence[str], queries: Queries | None) -> list[Row]:
+def judged(
+    place: Place,
+    out: Path,
+    methods: Sequence[str],
+    queries: Queries | None,
+    *,
+    own_length: bool = False,
+) -> list[Row]:
     """Everybody's row, ours first."""
     seconds = place.made(out, OURS, None).seconds
     methods = [name for name in methods if not (name == SMOOTH_TOO and place.is_smooth)]
     rows = []
-    for label, name, budget in plan(methods, seconds):
+    for label, name, budget in plan(methods, seconds, own_length=own_length):
         rows.append(row_of(place, label, place.made(out, name, budget), queries))
         print(*_cells(rows[-1]), sep="  ", flush=True)
     return rows
@@ -203,7 +212,7 @@ def compare(options: argparse.Namespace) -> None:
     found = []
     for title, place, queries in asked:
         print(f"\n{title}: {len(place.filters)} filters, {len(photos)} photos", flush=True)
-        rows = judged(place, options.out, options.methods, queries)
+        rows = judged(place, options.out, options.methods, queries, own_length=options.own_length)
         print(as_table(HEAD, map(_cells, rows), words=1), end="\n\n")
         found.append([figures_of(row) for row in rows])
         print(as_table(BESIDE, beside(found[-1]), words=1), flush=True)
@@ -280,6 +289,11 @@ def main() -> None:
         "--own-defaults",
         action="store_true",
         help="every method at its own defaults, minutes a picture; default: relu3_2 alone",
+    )
+    parser.add_argument(
+        "--own-length",
+        action="store_true",
+        help="the authors' recipe also with all of its steps, half an hour more a layer",
     )
     parser.add_argument("--out", type=Path, default=Path(".benchmarks/judge"))
     options = parser.parse_args()

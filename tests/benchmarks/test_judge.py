@@ -90,7 +90,9 @@ def run(monkeypatch: pytest.MonkeyPatch, out: Path, *words: str) -> None:
 
 
 def test_rivals_get_our_seconds_and_the_authors_also_their_own_length() -> None:
-    rows = list(plan(["ours", "ours before", "authors", "code inversion", "Lucent"], 3.0))
+    names = ["ours", "ours before", "authors", "code inversion", "Lucent"]
+    rows = list(plan(names, 3.0, own_length=True))
+    assert list(plan(names, 3.0, own_length=False)) == rows[:5]
     assert rows == [
         ("ours", "ours", None),
         ("ours before", "ours before", None),
@@ -108,7 +110,7 @@ def test_the_command_makes_each_picture_once_and_prints_who_wins(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     torch.manual_seed(0)
-    run(monkeypatch, tmp_path, "--anyway")
+    run(monkeypatch, tmp_path, "--anyway", "--own-length")
     assert calls == [("ours", None), ("Lucent", 3.0), ("authors", 3.0), ("authors", None)]
     said = capsys.readouterr().out
     assert "small, judged by mean colours; 4 photos" in said
@@ -120,7 +122,7 @@ def test_the_command_makes_each_picture_once_and_prints_who_wins(
     assert len(kept["ours"]["told"]) == len(kept["ours"]["robust"]) == len(kept["ours"]["filters"])
     assert (tmp_path / "vgg16-blocks.3-24-another.png").exists()
     torch.manual_seed(0)
-    run(monkeypatch, tmp_path, "--anyway")
+    run(monkeypatch, tmp_path, "--anyway", "--own-length")
     assert len(calls) == 4
     assert json.loads((tmp_path / "vgg16-blocks.3-24-another.json").read_text()) == kept
 

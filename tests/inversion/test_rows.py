@@ -43,12 +43,17 @@ class Reading:
         self.code = code
         self.seen: list[tuple[Any, ...]] = []
 
-    def __call__(self, inputs: Inputs, *, own: bool = False) -> dict[str, Tensor]:
+    def __call__(
+        self, inputs: Inputs, *, own: bool = False, watch: Any = None
+    ) -> dict[str, Tensor]:
         image, *_ = inputs.images
         last = image.is_contiguous(memory_format=torch.channels_last)
         half = torch.is_autocast_enabled("cpu")
         self.seen.append((image.requires_grad, own, half, last, image.dtype))
-        return {"a": self.code(*inputs.images, *inputs.extra)}
+        code = self.code(*inputs.images, *inputs.extra)
+        if watch:
+            watch(code)
+        return {"a": code}
 
 
 def descent(rate: float, **changes: Any) -> Recipe:

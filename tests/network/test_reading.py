@@ -11,7 +11,8 @@ from captum_featinv.errors import ArgumentError, LayerError
 from captum_featinv.network import views
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.inputs import Inputs
-from captum_featinv.network.reading import Reader, read_code, views_of
+from captum_featinv.network.reading import Reader, read_code
+from captum_featinv.network.seeing import seen_as, selects
 
 
 class Watched(nn.Module):
@@ -99,9 +100,9 @@ def test_channels_in_the_last_dimension_are_found_at_the_first_look_and_kept() -
 
 def test_a_view_that_is_given_is_the_activations_own_and_rearranges() -> None:
     model, photos = Watched(lambda code: {"out": code}).eval(), torch.rand(2, 3, 6, 7)
-    given = views_of(("said",), views.field("out"))
-    with Activations(model, {"said": model.said}, select=given) as activations:
-        reader = Reader(activations, ("said",), given)
+    seeing = seen_as(("said",), views.field("out"))
+    with Activations(model, {"said": model.said}, select=selects(seeing)) as activations:
+        reader = Reader(activations, ("said",), seeing)
         assert_close(reader.read(Inputs((photos,)))["said"], model.conv(photos))
         assert reader.rearranges("said")
 
@@ -117,7 +118,7 @@ def test_what_a_view_gives_is_the_code_whatever_its_shape_looks_like() -> None:
     [(None, []), (views.channels(1), ["a", "b"]), ({"b": views.channels(1)}, ["b"])],
 )
 def test_views_belong_to_the_layers_they_are_given_for(view: Any, layers: list[str]) -> None:
-    found = views_of(("a", "b"), view)
+    found = selects(seen_as(("a", "b"), view))
     assert list(found) == layers
     for layer in layers:
         assert found[layer](torch.ones(1, 2)).shape == (1, 2)
@@ -127,7 +128,7 @@ def test_views_belong_to_the_layers_they_are_given_for(view: Any, layers: list[s
 
 def test_views_of_layers_that_are_not_there_are_named() -> None:
     with pytest.raises(ArgumentError, match=r"views of 'c', 'd', but the layers are a, b"):
-        views_of(("a", "b"), {"a": views.channels(1), "c": len, "d": len})
+        seen_as(("a", "b"), {"a": views.channels(1), "c": len, "d": len})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
 
+from captum_featinv import views
 from captum_featinv.optimization.redirect import redirect_gradients
 
 Change = Callable[[Tensor], Tensor]
@@ -116,6 +117,29 @@ def test_only_a_silent_unit_that_is_asked_for_more_is_given_a_gradient(
     (gradient,) = torch.autograd.grad(output, image, weights)
     assert_close(gradient, expected)
     assert not torch.equal(gradient, expected * (image > 0))
+
+
+def scattered(code: Tensor) -> Tensor:
+    """The two largest filters of each place, put back among zeros as sparse autoencoders do."""
+    largest = torch.relu(code).topk(2, dim=1)
+    return torch.zeros_like(code).scatter(1, largest.indices, largest.values)
+
+
+@pytest.mark.parametrize(
+    "select",
+    [scattered, views.top_k(2), lambda code: code * (code > 0.5)],
+    ids=["scattered", "product", "jump"],
+)
+def test_what_was_not_selected_is_given_a_gradient_if_it_is_asked_for_more(
+    image: Tensor, select: Change
+) -> None:
+    weights = torch.randn_like(image)
+    output = select(image * 1)
+    fires = output.detach() != 0
+    assert 0.02 < fires.float().mean() < 0.5
+    redirect_gradients(output)
+    (gradient,) = torch.autograd.grad(output, image, weights)
+    assert_close(gradient, torch.where(fires, weights, weights.clamp(max=0)))
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torchvision.ops import Permute
 
-from captum_featinv import FeatureMapInversion, Recipe
+from captum_featinv import FeatureMapInversion, Recipe, views
 from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
 from captum_featinv.images.display import as_saved
 from captum_featinv.images.normalization import Normalization
@@ -529,3 +529,18 @@ def test_a_network_without_stages_asks_for_names() -> None:
     plain = LoadedModel(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()).eval(), "plain")
     with pytest.raises(LayerError, match="plain has no activation functions at two sizes"):
         stages(plain, photos_of(1))
+
+
+# --- in the terms of a dictionary --------------------------------------------------------------
+
+
+def test_the_claims_are_about_directions_where_there_is_a_dictionary() -> None:
+    """An identity says what the filters do, and another dictionary has another number of them."""
+    photos = photos_of(2)
+    plain = measure_claims(tiny(), photos, ["1", "4"], 3, recipe=QUICK)
+    same = {"1": views.directions(torch.eye(6)), "4": views.directions(torch.eye(5))}
+    seen = measure_claims(tiny(), photos, ["1", "4"], 3, recipe=QUICK, view=same)
+    assert as_text(seen) == as_text(plain)
+    more = {"1": views.directions(torch.rand(20, 6) - 0.3, torch.relu)}
+    found = measure_claims(tiny(), photos, ["1", "4"], 5, recipe=QUICK, view=more)
+    assert max(found.specific[0].filters) > 5

@@ -1,9 +1,11 @@
 """Which filters spoke for a class: closed forms on linear heads, and a real classifier's cat."""
 
 import json
+from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,19 +14,22 @@ from captum.attr import NoiseTunnel, visualization
 from PIL import Image
 from torch import Tensor, nn
 from torch.testing import assert_close
+from transformers.utils import ModelOutput
 
-from captum_featinv import FeatureMapInversion, Recipe, cli
+from captum_featinv import FeatureMapInversion, Recipe, cli, views
 from captum_featinv.cli import main
 from captum_featinv.errors import ArgumentError, FeatInvWarning, ForwardError, LayerError
 from captum_featinv.images.display import to_image
 from captum_featinv.images.files import middle_of
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.network.gradients import gradient_x_activation
+from captum_featinv.render.features import Features
 from captum_featinv.studies.classifier import class_scores
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explain import explain, texture_stability
 from captum_featinv.studies.explain_sheet import explanation_sheet
-from captum_featinv.studies.layer_attribution import layer_attribution
+from captum_featinv.studies.layer_attribution import GRADIENT, layer_attribution
 
 StateOf = Callable[[nn.Module], dict[str, object]]
 QUICK = Recipe.default(n_steps=2)
@@ -135,11 +140,119 @@ def test_what_cannot_be_explained_says_why(
         explain(eyes, photo, "1", target=2)
     with pytest.raises(ArgumentError, match=r"explains a class; there are .*LayerGradCam"):
         explain(eyes, photo, "1", method="LayerActivation")
-    with pytest.raises(ArgumentError, match=r"puts out \(1, 6, 16, 20\)"):
+    with pytest.raises(ArgumentError, match=r"puts out a tensor of shape \(1, 6, 16, 20\)"):
         class_scores(eyes.model[:2], photo)
     with pytest.raises(ForwardError, match="LayerIntegratedGradients failed at layer 'relu'"):
         # A ReLU that is used twice, on maps of different sizes.
         layer_attribution(model, "relu", photo, 0, "LayerIntegratedGradients")
+
+
+# --- in other terms, and of models that return more ---------------------------------------------
+
+
+def test_of_the_plain_code_gradient_times_activation_is_captums(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    inputs = eyes.normalization.to_model(photo)
+    found = gradient_x_activation(eyes.model, "1", inputs, 1)
+    assert_close(found, layer_attribution(eyes.model, "1", inputs, 1, GRADIENT))
+    assert float(found.abs().sum()) > 0
+
+
+def test_directions_are_explained_as_filters_are(eyes: LoadedModel, photo: Tensor) -> None:
+    """Of three orthogonal directions with a linear head, each gives its weight times its mean."""
+    matrix = torch.linalg.qr(torch.randn(6, 3)).Q.T
+    view = views.directions(matrix)
+    found = explain(
+        eyes, photo, "1", target=1, count=3, recipe=QUICK, view=view, photos=[("a", photo)]
+    )
+    gains = (matrix @ WEIGHTS[1]) * (matrix @ means(eyes, photo))
+    assert found.filters == gains.argsort(descending=True).tolist()
+    assert_close(found.attribution.sum((1, 2)), gains, atol=1e-5, rtol=1e-4)
+    assert found.code.shape[0] == 3
+    strongest = {k: found.code[k].max().item() for k in range(3)}
+    assert len(found.exemplars) == 3
+    for k, natural in found.exemplars.items():
+        activations = [exemplar.activation for exemplar in natural]
+        assert activations == pytest.approx([strongest[k]] * (strongest[k] > 0), rel=1e-5)
+    assert explanation_sheet(found).width > 300
+
+
+def test_removing_directions_takes_from_the_score_what_they_gave(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    matrix = torch.linalg.qr(torch.randn(6, 4)).Q.T
+    seen = replace(eyes, view={"1": views.directions(matrix)})
+    found = explain(seen, photo, "1", target=1, count=1, ablate=True, recipe=QUICK)
+    assert found.ablation is not None
+    given = found.attribution[found.filters].sum()
+    assert found.ablation.drop == pytest.approx(float(given), abs=1e-5)
+
+
+def test_other_methods_know_no_dictionary(eyes: LoadedModel, photo: Tensor) -> None:
+    view = views.directions(torch.eye(6))
+    with pytest.raises(ArgumentError, match="there is LayerGradientXActivation alone"):
+        explain(eyes, photo, "1", method="LayerGradCam", view=view)
+
+
+Logits = namedtuple("Logits", "logits aux")
+
+
+class Returning(nn.Module):
+    """A classifier that wraps its scores up."""
+
+    def __init__(self, model: nn.Module, wrap: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.model, self.wrap = model, wrap
+
+    def forward(self, image: Tensor) -> Any:
+        return self.wrap(self.model(image))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "output"),
+    [
+        (lambda s: {"loss": s.mean(), "logits": s}, None),
+        (lambda s: {"out": s}, None),
+        (lambda s: {"scores": s, "features": s[:, :1]}, None),
+        (lambda s: Logits(s, None), None),
+        (lambda s: (s, s.mean()), None),
+        (lambda s: ModelOutput(logits=s, hidden_states=(s,)), None),
+        (lambda s: {"features": s[:, :1], "mine": [s]}, lambda returned: returned["mine"][0]),
+    ],
+)
+def test_scores_are_found_in_whatever_a_model_returns(
+    wrap: Any, output: Any, eyes: LoadedModel, photo: Tensor
+) -> None:
+    wrapped = replace(eyes, model=Returning(eyes.model, wrap).eval(), output=output)
+    expected = explain(eyes, photo, "1", count=2, ablate=True, recipe=QUICK)
+    found = explain(wrapped, photo, "model.1", count=2, ablate=True, recipe=QUICK)
+    assert_close(found.attribution, expected.attribution)
+    assert (found.target, found.probability) == (expected.target, expected.probability)
+    assert found.ablation == expected.ablation
+    if output is None:
+        with Features(wrapped.model) as features:
+            image = eyes.normalization.to_model(photo)
+            features.loss(lambda t: t("labels").sum(), image, image)
+            assert_close(features("labels"), eyes.model(image))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "text"),
+    [
+        (lambda s: {"a": 3}, "puts out dict with fields a, of which int was taken"),
+        (lambda s: (s[0],), r"tuple of 1, of which a tensor of shape \(2,\) was taken"),
+        (lambda s: s[0], r"puts out a tensor of shape \(2,\); say where"),
+        (lambda s: None, "puts out NoneType"),
+        (lambda s: {}, "puts out dict with fields , of which NoneType"),
+    ],
+)
+def test_what_has_no_scores_is_no_classifier(
+    wrap: Any, text: str, eyes: LoadedModel, photo: Tensor
+) -> None:
+    wrapped = replace(eyes, model=Returning(eyes.model, wrap).eval())
+    with pytest.raises(ArgumentError, match=text):
+        explain(wrapped, photo, "model.1", recipe=QUICK)
 
 
 # --- natural patches ---------------------------------------------------------------------------

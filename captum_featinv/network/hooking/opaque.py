@@ -85,3 +85,14 @@ def _of_numbers(name: str, code: Tensor) -> Tensor:
             "flows; use the model as it was before it was quantized"
         )
     return code
+
+
+def described(output: Any) -> str:
+    """What a layer or a model put out, in words."""
+    if isinstance(output, Tensor):
+        return f"a tensor of shape {tuple(output.shape)}"
+    names: Any = output if isinstance(output, Mapping) else getattr(output, "_fields", None)
+    if names is not None:
+        return f"{type(output).__name__} with fields {', '.join(map(str, names))}"
+    many = isinstance(output, tuple | list)
+    return f"{type(output).__name__} of {len(output)}" if many else type(output).__name__

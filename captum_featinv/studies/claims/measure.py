@@ -1,8 +1,8 @@
 """The paper's three claims (Xia et al. 2016, arXiv 1608.04170) and a fourth, measured on a network."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError, Mis
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
+from captum_featinv.network.views import View
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims.findings import Claims
@@ -44,6 +45,7 @@ def measure_claims(
     recipe: Recipe | None = None,
     seed: int = 0,
     show_progress: bool = False,
+    view: View | Mapping[str, View] | None = None,
 ) -> Claims:
     """Measure the claims on some live filters of some layers.
 
@@ -59,6 +61,8 @@ def measure_claims(
             at all layers: what changes with depth must not be the form of the search.
         seed: of filters, pictures and resamples.
         show_progress: show a progress bar for every batch of inversions.
+        view: of the layers, of all or by their names; the model's own if None. With dictionaries the
+            claims are about directions.
 
     Raises:
         ArgumentError: too few photos, layers or filters, or a judge that is to judge its own pictures.
@@ -68,6 +72,7 @@ def measure_claims(
         FeatInvWarning: a layer has fewer live filters than were asked for.
     """
     judge = RandomJudge() if judge is None else judge
+    loaded = loaded if view is None else replace(loaded, view=view)
     recipe = (Recipe.default() if recipe is None else recipe).suited()
     names = [find_layer(loaded.model, layer)[0] for layer in layers]
     _check(loaded, photos, names, filters, judge)
@@ -206,7 +211,8 @@ def _teller(
 
 
 def _live(loaded: LoadedModel, layer: str, photos: Tensor, count: int, seed: int) -> list[int]:
-    code = read_code(loaded.model, layer, loaded.normalization.to_model(photos))
+    inputs = loaded.normalization.to_model(photos)
+    code = read_code(loaded.model, layer, inputs, view=loaded.view)
     filters = live_filters(code, count, seed)
     if len(filters) < _FEWEST:
         raise ArgumentError(

@@ -9,6 +9,7 @@ from torch import Tensor
 from captum_featinv.images.display import as_saved
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
+from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
 
 
@@ -45,7 +46,12 @@ def make_pictures(
     """
     normalization = loaded.normalization
     fmi = FeatureMapInversion(
-        loaded.model, layer, mean=normalization.mean, std=normalization.std, recipe=recipe
+        loaded.model,
+        layer,
+        mean=normalization.mean,
+        std=normalization.std,
+        recipe=recipe,
+        view=view_for(layer, loaded.view),
     )
     inputs = normalization.to_model(photos)
     textures = [

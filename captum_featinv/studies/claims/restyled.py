@@ -18,6 +18,7 @@ from captum_featinv.metrics.style import gram_distance, gram_split
 from captum_featinv.metrics.verdict import Verdict, above, all_of
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.reading import read_code
+from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims.judge import Judge
 
@@ -123,7 +124,12 @@ class _Restyling:
     def of(self, images: Tensor, rewrite: Rewrite) -> Tensor:
         space = self.loaded.normalization
         inversion = CodeInversion(
-            self.loaded.model, self.layer, mean=space.mean, std=space.std, recipe=self.recipe
+            self.loaded.model,
+            self.layer,
+            mean=space.mean,
+            std=space.std,
+            recipe=self.recipe,
+            view=view_for(self.layer, self.loaded.view),
         )
         found = inversion.attribute(
             space.to_model(images), rewrite, seed=self.seed, show_progress=self.show_progress
@@ -132,7 +138,7 @@ class _Restyling:
 
     def code(self, images: Tensor) -> Tensor:
         inputs = self.loaded.normalization.to_model(images)
-        return read_code(self.loaded.model, self.layer, inputs)
+        return read_code(self.loaded.model, self.layer, inputs, view=self.loaded.view)
 
 
 def _falls(

@@ -97,7 +97,7 @@ class Queries:
         edge = min(*photos.shape[2:], size or photos.shape[-1])
         probe = loaded.normalization.to_model(photos[:1, :, :edge, :edge])
         self._side = side_of(receptive_field(loaded.model, layer, probe), edge)
-        code = read_code(loaded.model, layer, loaded.normalization.to_model(photos))
+        code = self._code(photos)
         maps = code[:, filters].transpose(0, 1)
         images = photos.expand(len(filters), *photos.shape)
         self.strongest = strongest(maps, images, self._side)
@@ -140,12 +140,12 @@ class Queries:
 
     def patches_of(self, images: Tensor) -> Patches:
         """The patch of each picture that excites its filter most, (filters, pictures, 3, H, W)."""
-        normalization = self._loaded.normalization
-        maps = [
-            read_code(self._loaded.model, self._layer, normalization.to_model(own))[:, k]
-            for k, own in zip(self._filters, images, strict=True)
-        ]
+        maps = [self._code(own)[:, k] for k, own in zip(self._filters, images, strict=True)]
         return strongest(torch.stack(maps), images, self._side)
+
+    def _code(self, images: Tensor) -> Tensor:
+        inputs = self._loaded.normalization.to_model(images)
+        return read_code(self._loaded.model, self._layer, inputs, view=self._loaded.view)
 
     def _described(self, patches: Patches) -> "_Seen":
         described = self._similarity.describe(patches.images.flatten(0, 1))

@@ -1,12 +1,31 @@
-"""The pictures in a folder, for commands that take one."""
+"""The pictures in a folder."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import torch
 from PIL import Image
+from torch import Tensor
 
 from captum_featinv.errors import ArgumentError, warn
-from captum_featinv.images.files import open_picture
+from captum_featinv.images.files import middle_of, open_picture
+
+
+def load_folder(folder: str | Path, edge: int) -> Tensor:
+    """The middle squares of all pictures in a folder, (N, 3, edge, edge) in [0, 1], by their names.
+
+    Raises:
+        ArgumentError: no such folder, or no picture in it.
+
+    Warns:
+        FeatInvWarning: a file holds no picture, and is left out.
+    """
+    if not Path(folder).is_dir():
+        raise ArgumentError(f"{str(folder)!r} is no folder")
+    photos = [middle_of(picture, edge) for _, picture in readable(picture_files(Path(folder)))]
+    if not photos:
+        raise ArgumentError(f"no pictures in {str(folder)!r}")
+    return torch.cat(photos)
 
 
 def picture_files(folder: Path) -> list[Path]:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captum_featinv.cli.folder import picture_files, readable
 from captum_featinv.errors import FeatInvWarning
+from captum_featinv.images.folder import picture_files, readable
 
 
 @pytest.fixture
