@@ -20,10 +20,6 @@
 # Needs scikit-learn, and for section 2 `pip install overcomplete`.
 
 # %%
-import warnings
-
-warnings.filterwarnings("ignore", message="IProgress not found")  # bars, without widgets
-
 import matplotlib
 import matplotlib.pyplot as plt
 import skimage.data
@@ -33,7 +29,7 @@ from PIL import Image
 matplotlib.cm.get_cmap = matplotlib.colormaps.__getitem__  # Overcomplete 0.3 asks for the old name
 from overcomplete.sae import TopKSAE, train_sae
 
-from captum_featinv import FeatureMapInversion, directions, views
+from captum_featinv import FeatureMapInversion, Recipe, directions, views
 from captum_featinv.codes import energies
 from captum_featinv.images import middle_of
 from captum_featinv.models import load_model
@@ -54,7 +50,7 @@ def photos_of(names, size):
 
 def show(fmi, photo, chosen):
     """The textures of some directions, and their numbers."""
-    textures = fmi.attribute(photo, chosen)
+    textures = fmi.attribute(photo, chosen, n_steps=40)
     report = fmi.report(textures, photo, chosen)
     _, axes = plt.subplots(1, len(chosen), figsize=(2.2 * len(chosen), 2.6))
     for axis, picture, record in zip(axes.flat, fmi.to_image(textures[0]), report, strict=True):
@@ -163,7 +159,7 @@ seen = torch.cat(
 )
 axes = directions.pca(eye.model, "_blocks.10", eye.normalization.to_model(seen), 24)
 view = views.directions(torch.cat([axes, -axes]), torch.relu)
-found = explain(eye, photo, "_blocks.10", count=3, ablate=True, view=view)
+found = explain(eye, photo, "_blocks.10", count=3, ablate=True, recipe=Recipe.default(n_steps=40), view=view)
 print(
     f"{found.category}: without these three directions the score of {found.ablation.score:.2f} loses {found.ablation.drop:.2f},"
 )
