@@ -125,8 +125,11 @@ def test_the_readmes_code_runs(
 
 @pytest.mark.parametrize(
     "script",
-    # The claims are many pictures even in two steps.
-    [pytest.param(s, marks=[pytest.mark.slow] * s.stem.startswith("06")) for s in TUTORIALS],
+    # The claims and the answers are many pictures even in two steps.
+    [
+        pytest.param(s, marks=[pytest.mark.slow] * s.stem.startswith(("06", "08", "09")))
+        for s in TUTORIALS
+    ],
     ids=lambda path: path.stem,
 )
 @pytest.mark.filterwarnings(

@@ -140,4 +140,4 @@ moving = FeatureMapInversion(video, "layer1.0.conv1", mean=0.5, std=0.5)
 print(tuple(moving.attribute(clip, neuron_selector=[0, 1], n_steps=10).shape))
 
 # %% [markdown]
-# Back to [the first texture](01_first_texture.ipynb).
+# Next: [short answers](08_answers.ipynb).

@@ -72,9 +72,11 @@ def _only_tensor(name: str, output: Any) -> Tensor:
         return output
     many = isinstance(output, tuple | list | dict)
     what = f"{len(output)} outputs ({type(output).__name__})" if many else type(output).__name__
+    first = next(iter(output), 0) if isinstance(output, dict) else 0
     raise LayerError(
         f"Cannot select neuron index from layer with multiple tensors: layer {name!r} puts out "
-        f"{what}, not one tensor; choose a layer inside it"
+        f"{what}, not one tensor; choose a layer inside it, or one of its outputs, such as "
+        f"view=views.field({first!r})"
     )
 
 
