@@ -72,7 +72,7 @@ PUBLIC = {
     "images": "load_photo load_middle open_picture from_picture middle_of central_square to_image "
     "to_picture as_saved as_jpeg contact_sheet over_photo signed Normalization",
     "models": "load_model LoadedModel average_pooling",
-    "network": "list_layers find_layer anatomy ablation read_code",
+    "network": "list_layers layer_aliases find_layer anatomy ablation read_code",
     "optimization": "Recipe",
     "studies": "explain compare METHODS Method measure_claims as_text texture_stability "
     "texture_sheet rewrite_sheet",

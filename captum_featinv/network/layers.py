@@ -1,4 +1,4 @@
-"""Find a layer of a model: by module, by dotted name or by Lucent's underscored name."""
+"""Find a layer of a model: by module, by dotted name, by Lucent's or by its name in papers."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from captum_featinv.errors import ArgumentTypeError, LayerError
+from captum_featinv.network.aliases import aliases_among
 from captum_featinv.network.hooking.compiled import plain_name, unwrapped
 from captum_featinv.network.hooking.opaque import lost_layers
 
@@ -33,7 +34,8 @@ def find_layer(model: Callable[..., Any], layer: Layer) -> tuple[str, nn.Module]
 
     Args:
         model: the model, or any callable when `layer` is a module.
-        layer: a module, a dotted name (`"layer3.1.bn2"`) or Lucent's form of it (`"layer3_1_bn2"`).
+        layer: a module, a dotted name (`"layer3.1.bn2"`), Lucent's form of it (`"layer3_1_bn2"`), or
+            in a VGG what papers say (`"relu3_1"`), see `layer_aliases`.
 
     Raises:
         LayerError: no layer has this name, or several have it once dots are underscores.
@@ -54,8 +56,21 @@ def find_layer(model: Callable[..., Any], layer: Layer) -> tuple[str, nn.Module]
         )
     layers = list_layers(model)
     plain = plain_name(layer)
-    name = plain if plain in layers else _dotted(plain, list(layers), model)
+    name = plain if plain in layers else _dotted(plain, layers, model)
     return name, layers[name]
+
+
+def layer_aliases(model: nn.Module) -> dict[str, str]:
+    """What papers call the layers of a VGG, with their dotted names; empty for another network.
+
+    Example:
+        >>> import torch
+        >>> from torchvision.models import vgg16
+        >>> with torch.device("meta"):
+        ...     layer_aliases(vgg16())["relu3_2"]
+        'features.13'
+    """
+    return aliases_among(list_layers(model))
 
 
 def _name_of(model: Callable[..., Any], layer: nn.Module) -> str:
@@ -63,10 +78,13 @@ def _name_of(model: Callable[..., Any], layer: nn.Module) -> str:
     return next((name for name, module in named if module is layer), type(layer).__name__)
 
 
-def _dotted(underscored: str, names: list[str], model: nn.Module) -> str:
+def _dotted(underscored: str, layers: dict[str, nn.Module], model: nn.Module) -> str:
     kind = type(model).__name__
     underscored = underscored.replace("_orig_mod_", "")
-    candidates = [name for name in names if name.replace(".", "_") == underscored]
+    candidates = [name for name in layers if name.replace(".", "_") == underscored]
+    aliases = aliases_among(layers)
+    if not candidates and underscored in aliases:
+        return aliases[underscored]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
@@ -74,10 +92,16 @@ def _dotted(underscored: str, names: list[str], model: nn.Module) -> str:
             f"layer name {underscored!r} is ambiguous in this {kind}: "
             f"it may be {' or '.join(candidates)}; pass one of these dotted names"
         )
-    close = get_close_matches(underscored.replace("_", "."), names, n=3, cutoff=0.4)
-    known = f"it has {', '.join(names[:8])}, ..." if names else "it has none."
-    hint = f"did you mean {', '.join(close)}?" if close else known
     raise LayerError(
-        f"no layer {underscored!r} in this {kind}; {hint} list_layers(model) gives all names"
-        f"{lost_layers(model)}"
+        f"no layer {underscored!r} in this {kind}; {_hint(underscored, list(layers), list(aliases))} "
+        f"list_layers(model) gives all names{lost_layers(model)}"
     )
+
+
+def _hint(underscored: str, names: list[str], aliases: list[str]) -> str:
+    close = get_close_matches(underscored, aliases, n=2, cutoff=0.6)
+    close += get_close_matches(underscored.replace("_", "."), names, n=3, cutoff=0.4)
+    if close:
+        return f"did you mean {', '.join(close)}?"
+    also = f" (or {', '.join(aliases[:3])}, ...)" if aliases else ""
+    return f"it has {', '.join(names[:8])}, ...{also}" if names else "it has none."
