@@ -40,6 +40,12 @@ class FeatInvWarning(UserWarning):
     """Something the user should know about a picture that was made all the same."""
 
 
+def first_line(error: BaseException) -> str:
+    """What is fit for a terminal of a message that may be pages long."""
+    line = str(error).strip().split("\n")[0].split(". ")[0]
+    return "".join(letter for letter in line if letter.isprintable())[:200]
+
+
 def warn(message: str) -> None:
     """Warn at the caller's line, however deep inside the library something was noticed."""
     level = 1

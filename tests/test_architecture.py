@@ -37,7 +37,7 @@ def test_importing_needs_no_extra_and_changes_nothing() -> None:
     """None of the optional packages is loaded, and the global dice are left alone."""
     code = """
 import sys, torch
-for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia"):
+for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia", "timm"):
     sys.modules[extra] = None
 before = torch.random.get_rng_state()
 import captum_featinv, captum_featinv.cli
@@ -100,7 +100,7 @@ def test_the_studies_are_not_loaded_with_the_package_and_draw_only_when_asked() 
     code = """
 import sys, captum_featinv
 assert not [name for name in sys.modules if name.startswith("captum_featinv.studies")]
-for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia"):
+for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia", "timm"):
     sys.modules[extra] = None
 import captum_featinv.studies
 assert "captum_featinv.studies.claims.figures" not in sys.modules

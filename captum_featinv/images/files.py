@@ -16,7 +16,9 @@ _BITS_PER_SAMPLE = 258  # the number of TIFF's tag
 
 
 # Classifiers are tested on the middle 224 pixels of a photo whose short edge is 256.
-_SHOWN = 224 / 256
+SHOWN = 224 / 256
+# Of red, green and blue in what the eye takes for grey: Rec. ITU-R BT.601, as Pillow has it.
+_LIGHT = (0.299, 0.587, 0.114)
 
 
 def load_photo(path: str | Path, long_edge: int) -> Tensor:
@@ -28,23 +30,28 @@ def load_photo(path: str | Path, long_edge: int) -> Tensor:
     return from_picture(open_picture(path), long_edge)
 
 
-def load_middle(path: str | Path, edge: int) -> Tensor:
+def load_middle(path: str | Path, edge: int, shown: float = SHOWN) -> Tensor:
     """The middle square of a photo as classifiers are tested, (1, 3, edge, edge) in [0, 1].
+
+    Args:
+        path: of the file.
+        edge: in pixels.
+        shown: which part of the photo's short edge.
 
     Raises:
         ArgumentError: see `load_photo`.
     """
-    return middle_of(open_picture(path), edge)
+    return middle_of(open_picture(path), edge, shown)
 
 
-def middle_of(picture: Image.Image, edge: int) -> Tensor:
-    """Likewise of a PIL picture: 7/8 of its short edge.
+def middle_of(picture: Image.Image, edge: int, shown: float = SHOWN) -> Tensor:
+    """Likewise of a PIL picture.
 
     Raises:
         ArgumentError: an edge of less than one pixel.
     """
     short, long = sorted(picture.size)
-    photo = from_picture(picture, round(max(edge, 0) / _SHOWN * long / short))
+    photo = from_picture(picture, round(max(edge, 0) / shown * long / short))
     height, width = photo.shape[-2:]
     top, left = (height - edge) // 2, (width - edge) // 2
     return photo[..., top : top + edge, left : left + edge].contiguous()
@@ -94,6 +101,11 @@ def from_picture(picture: Image.Image, long_edge: int) -> Tensor:
     resized = upright.resize((width, height), Image.Resampling.LANCZOS)
     array = np.asarray(resized, dtype=np.float32) / 255
     return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+
+
+def grey(photo: Tensor) -> Tensor:
+    """A colour photo (N, 3, H, W) in one channel, (N, 1, H, W)."""
+    return (photo * photo.new_tensor(_LIGHT).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.errors import ArgumentError, MissingExtraError
+from captum_featinv.errors import ArgumentError, MissingExtraError, first_line
 
 State = dict[str, Tensor]
 
@@ -33,7 +33,7 @@ def read_state(path: Path) -> State:
     except Exception as error:  # each format and each way to be broken has an error of its own
         raise ArgumentError(
             f"{path} is no state dict that can be read safely ({type(error).__name__}: "
-            f"{_first_line(error)}); save one with torch.save(model.state_dict(), path)"
+            f"{first_line(error)}); save one with torch.save(model.state_dict(), path)"
         ) from error
     for name in _WRAPPINGS:
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
@@ -100,12 +100,6 @@ def _difference(key: str, state: State, wanted: State) -> str:
     if key not in wanted:
         return f"{key} is not the model's"
     return f"{key} is {tuple(state[key].shape)}, not {tuple(wanted[key].shape)}"
-
-
-def _first_line(error: Exception) -> str:
-    """What is fit for a terminal of a message that may be pages long."""
-    line = str(error).strip().split("\n")[0].split(". ")[0]
-    return "".join(letter for letter in line if letter.isprintable())[:200]
 
 
 def _read(path: Path) -> Any:

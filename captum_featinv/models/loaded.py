@@ -1,0 +1,40 @@
+"""What a model by name comes as: the network, and what it wants to see."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from captum_featinv.images.files import SHOWN
+from captum_featinv.images.normalization import Normalization
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in eval mode, how its inputs are normalised, and what its weights are.
+
+    `random` where nothing was learned; `categories` are the names of its classes, empty where the
+    weights do not tell them; `classifier_trained` says whether its scores mean anything. `output` finds
+    the scores, (N, classes), in what the model returns, such as `lambda returned: returned.logits`; if
+    None they are all that it returns, its field `logits` or `out`, or its first. `view` is of its
+    layers, of all or by their names; see `captum_featinv.views`.
+
+    `channels` is how many an image has; `size` the edge, in pixels, of the square that the model was
+    made or its weights were trained for, None where nobody says; `size_fixed` whether it takes no
+    other, as a transformer with a table of positions; and `shown` which part of a photo's short edge
+    it was tested on.
+    """
+
+    model: nn.Module
+    description: str
+    normalization: Normalization = field(default_factory=Normalization)
+    random: bool = False
+    categories: tuple[str, ...] = ()
+    classifier_trained: bool = True
+    output: Callable[[Any], Tensor] | None = None
+    view: Callable[[Any], Tensor] | Mapping[str, Callable[[Any], Tensor]] | None = None
+    channels: int = 3
+    size: int | None = None
+    size_fixed: bool = False
+    shown: float = SHOWN
