@@ -9,15 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from captum_featinv.cli.options import (
-    add_model,
-    add_precision,
-    add_size_and_seed,
-    positive,
-    recipe_of,
-)
+from captum_featinv.cli.model import add_model, model_of
+from captum_featinv.cli.options import add_precision, add_seed, positive, recipe_of
+from captum_featinv.cli.photos import add_size, as_taken, edge_of
 from captum_featinv.errors import ArgumentError, MissingExtraError
-from captum_featinv.images.files import central_square, from_picture
 from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.layers import find_layer
@@ -33,6 +28,7 @@ from captum_featinv.studies.claims import (
 
 # Fewer than the recipe's: enough to tell textures, and there are hundreds of pictures to make.
 _STEPS = 40
+_SIZE = 128
 # As many as a verdict takes.
 _OWN_PHOTOS = (
     "astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry",
@@ -53,7 +49,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     _add_judge(parser)
     add_precision(parser)
-    add_size_and_seed(parser)
+    add_size(parser, _SIZE)
+    add_seed(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
 
 
@@ -99,14 +96,15 @@ def _run(options: argparse.Namespace) -> None:
         raise ArgumentError(f"{str(out)!r} is a file; name a folder")
     if not out.exists() and not out.parent.is_dir():
         raise ArgumentError(f"no folder {str(out.parent)!r} to make {out.name!r} in")
-    photos = _photos(options.photos, options.size)
-    loaded = load_model(options.model, options.weights, options.pooling)
+    pictures = _own_photos() if options.photos is None else _pictures_in(options.photos)
+    loaded = model_of(options)
+    photos = _photos(pictures, loaded, edge_of(loaded, options.size, _SIZE))
     claims = measure_claims(
         loaded,
         photos,
         options.layer or stages(loaded, photos),
         options.filters,
-        judge=_judge(loaded, options),
+        judge=_judge(loaded, options, photos.shape[-1]),
         recipe=recipe_of(options),
         seed=options.seed,
         show_progress=sys.stderr.isatty(),
@@ -115,19 +113,24 @@ def _run(options: argparse.Namespace) -> None:
     print(f"\nwrote {out}")  # noqa: T201
 
 
-def _judge(loaded: LoadedModel, options: argparse.Namespace) -> Judge:
+def _judge(loaded: LoadedModel, options: argparse.Namespace, edge: int) -> Judge:
     if options.judge is None and options.judge_model is not None:
         raise ArgumentError("--judge-model needs --judge, the layer that compares pictures")
     if options.judge is None:
         return RandomJudge()
     if options.judge_model is not None:
         loaded = load_model(options.judge_model)
+        edge_of(loaded, edge, edge)
     return LayerJudge(loaded, find_layer(loaded.model, options.judge)[0])
 
 
-def _photos(folder: Path | None, size: int) -> Tensor:
-    pictures = _own_photos() if folder is None else _pictures_in(folder)
-    return torch.cat([from_picture(central_square(picture), size) for picture in pictures])
+def _photos(pictures: list[Image.Image], loaded: LoadedModel, edge: int) -> Tensor:
+    if loaded.channels == 1:
+        raise ArgumentError(
+            f"{loaded.description} takes grey images, but the claims are about colours too, and so are "
+            "those who judge; choose a model of colour images"
+        )
+    return torch.cat([as_taken(picture, loaded, edge, crop=True) for picture in pictures])
 
 
 def _pictures_in(folder: Path) -> list[Image.Image]:

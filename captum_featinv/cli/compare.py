@@ -3,8 +3,8 @@
 import argparse
 from dataclasses import replace
 
+from captum_featinv.cli.model import add_model, model_of
 from captum_featinv.cli.options import (
-    add_model,
     add_output,
     add_precision,
     at_least_one,
@@ -12,11 +12,11 @@ from captum_featinv.cli.options import (
     require_folder,
     write_files,
 )
+from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import load_photo
+from captum_featinv.images.files import open_picture
 from captum_featinv.metrics.table import as_table
-from captum_featinv.models import load_model
 from captum_featinv.network.reading import read_code
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.compare import METHODS, compare
@@ -24,6 +24,7 @@ from captum_featinv.studies.compare_sheet import comparison_sheet
 from captum_featinv.studies.comparison import Comparison, Method
 
 _DRAWN = 3
+_SIZE = 128
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +53,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="of all that is optimised; by default each method's own number",
     )
     add_precision(parser)
+    add_size(parser, _SIZE)
+    add_crop(parser)
     add_output(parser, "comparison.png")
 
 
 def _run(options: argparse.Namespace) -> None:
     methods = _methods(options)
     require_folder(options)
-    photo = load_photo(options.photo, options.size)
-    loaded = load_model(options.model, options.weights, options.pooling)
+    picture = open_picture(options.photo)
+    loaded = model_of(options)
+    edge = edge_of(loaded, options.size, _SIZE)
+    photo = as_taken(picture, loaded, edge, crop=options.crop)
     filters = options.filter
     if filters is None:
         inputs = loaded.normalization.to_model(photo)

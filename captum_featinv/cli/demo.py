@@ -12,6 +12,7 @@ from captum_featinv.cli.options import (
     require_folder,
     write_sheet,
 )
+from captum_featinv.cli.photos import add_size
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import MissingExtraError
 from captum_featinv.images.files import from_picture
@@ -20,12 +21,14 @@ from captum_featinv.studies.sheet import texture_sheet
 
 # relu1_2 to relu5_2: the rows of the paper's figure.
 _LAYERS = ("features.3", "features.8", "features.13", "features.20", "features.27")
+_SIZE = 128
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.set_defaults(command=_run)
     add_precision(parser)
+    add_size(parser, _SIZE)
     add_output(parser, "demo.png")
 
 
@@ -34,7 +37,7 @@ def _run(options: argparse.Namespace) -> None:
     loaded = load_model("vgg16", "hed", "average")
     sheet = texture_sheet(
         loaded,
-        {"astronaut": _astronaut(options.size)},
+        {"astronaut": _astronaut(_SIZE if options.size is None else options.size)},
         _LAYERS,
         lambda code: live_filters(code, 5, options.seed),
         recipe=recipe_of(options),

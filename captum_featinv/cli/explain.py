@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from captum_featinv.cli.model import add_model, model_of
 from captum_featinv.cli.options import (
-    add_model,
     add_output,
     add_precision,
     at_least_one,
@@ -16,13 +16,16 @@ from captum_featinv.cli.options import (
     require_folder,
     write_files,
 )
+from captum_featinv.cli.photos import as_tested, edge_of
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import load_middle, middle_of
+from captum_featinv.images.files import open_picture
 from captum_featinv.images.folder import picture_files, readable
-from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.models import LoadedModel
 from captum_featinv.studies.explain import explain
 from captum_featinv.studies.explain_sheet import explanation_sheet
 from captum_featinv.studies.explanation import Explanation
+
+_SIZE = 224
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +44,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=at_least_one, metavar="N", help="overrides the recipe's")
     add_precision(parser)
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help=f"the edge of that square; default what the model was trained on, or {_SIZE}",
+    )
     add_output(parser, "explanation.png")
-    parser.set_defaults(size=224)
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
@@ -71,17 +79,18 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     require_folder(options)
-    photo = load_middle(options.photo, options.size)
+    picture = open_picture(options.photo)
     names = [] if options.exemplars is None else _pictures(options.exemplars)
-    loaded = load_model(options.model, options.weights, options.pooling)
+    loaded = model_of(options)
+    edge = edge_of(loaded, options.size, loaded.size or _SIZE)
     found = explain(
         loaded,
-        photo,
+        as_tested(picture, loaded, edge),
         options.layer,
         target=None if options.target is None else _class(options.target, loaded),
         method=options.method,
         count=options.top,
-        photos=_loaded(names, options.size),
+        photos=_shown(names, loaded, edge),
         ablate=options.ablate,
         recipe=recipe_of(options),
         seed=options.seed,
@@ -112,8 +121,8 @@ def _pictures(folder: Path) -> list[Path]:
     return found
 
 
-def _loaded(paths: list[Path], size: int) -> Iterator[tuple[str, Tensor]]:
-    return ((name, middle_of(picture, size)) for name, picture in readable(paths))
+def _shown(paths: list[Path], loaded: LoadedModel, edge: int) -> Iterator[tuple[str, Tensor]]:
+    return ((name, as_tested(picture, loaded, edge)) for name, picture in readable(paths))
 
 
 def _tell(found: Explanation) -> None:

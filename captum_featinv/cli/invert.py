@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from torch import Tensor
+from PIL import Image
 
+from captum_featinv.cli.model import add_model, model_of
 from captum_featinv.cli.options import (
-    add_model,
     add_output,
     add_precision,
     positive,
@@ -18,6 +18,7 @@ from captum_featinv.cli.options import (
     require_folder,
     write_sheet,
 )
+from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
 from captum_featinv.codes import (
     Draw,
     Energy,
@@ -28,8 +29,7 @@ from captum_featinv.codes import (
     reallocate_randomly,
 )
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import load_photo
-from captum_featinv.models import load_model
+from captum_featinv.images.files import open_picture
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.rewrites import rewrite_sheet
 from captum_featinv.studies.sheet import Choice, TextureSheet, texture_sheet
@@ -37,6 +37,7 @@ from captum_featinv.studies.sheet import Choice, TextureSheet, texture_sheet
 Sheet = Callable[..., TextureSheet]
 
 _FILTERS = "0:5"
+_SIZE = 128
 _RECIPES = {"default": Recipe.default, "paper": Recipe.paper}
 
 
@@ -68,26 +69,30 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", choices=tuple(_RECIPES), default="default")
     parser.add_argument("--steps", type=int, metavar="N", help="overrides the recipe's")
     add_precision(parser)
+    add_size(parser, _SIZE)
+    add_crop(parser)
     add_output(parser, "textures.png", many_seeds=True)
 
 
 def _run(options: argparse.Namespace) -> None:
     make = _filters(options) if options.rewrite is None else _rewrites(options)
     require_folder(options)
-    photos = _photos(options.photos, options.size)
+    pictures = _pictures(options.photos)
     recipe = recipe_of(options, _RECIPES[options.recipe])
-    loaded = load_model(options.model, options.weights, options.pooling)
+    loaded = model_of(options)
+    edge = edge_of(loaded, options.size, _SIZE)
+    photos = {name: as_taken(p, loaded, edge, crop=options.crop) for name, p in pictures.items()}
     show = sys.stderr.isatty()
     sheet = make(loaded, photos, options.layer, recipe=recipe, show_progress=show)
     write_sheet(sheet, options)
 
 
-def _photos(paths: list[str], size: int) -> dict[str, Tensor]:
+def _pictures(paths: list[str]) -> dict[str, Image.Image]:
     """By their files' names, or where two are called the same by their paths."""
     names = [Path(path).name for path in paths]
     if len(set(names)) < len(names):
         names = paths
-    return {name: load_photo(path, size) for name, path in zip(names, paths, strict=True)}
+    return {name: open_picture(path) for name, path in zip(names, paths, strict=True)}
 
 
 def _filters(options: argparse.Namespace) -> Sheet:

@@ -9,8 +9,9 @@ from torchvision.models import detection, list_models, optical_flow
 
 from captum_featinv.errors import LayerError
 from captum_featinv.metrics.table import as_table
-from captum_featinv.models import load_model
+from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.anatomy import LayerAnatomy, anatomy
+from captum_featinv.network.layers import layer_aliases
 
 # Images on which to look at a model, small ones first; clips for a model that takes no image.
 _PROBED: tuple[dict[str, Any], ...] = (
@@ -29,21 +30,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="any torchvision model, e.g. resnet50, or efficientnet_lite0 or _lite2",
+        help="any torchvision model, e.g. resnet50; efficientnet_lite0 or _lite2; timm/NAME; or your "
+        "own, package.module:function",
     )
 
 
 def _run(options: argparse.Namespace) -> None:
+    # Weights do not count here, but those of one's own models come with them.
+    loaded = load_model(options.model, "DEFAULT" if ":" in options.model else "random")
+    also = {name: alias for alias, name in layer_aliases(loaded.model).items()}
     rows = [
         [
             layer.name,
+            *([also.get(layer.name)] if also else []),
             layer.kind,
             *map(_whole, (layer.channels, layer.stride, layer.receptive_field)),
         ]
-        for layer in _anatomy(options.model)
+        for layer in _anatomy(loaded, options.model)
     ]
-    head = ["layer", "type", "channels", "stride", "receptive field"]
-    print(as_table(head, rows, words=2))  # noqa: T201
+    head = ["layer", *(["also"] if also else []), "type", "channels", "stride", "receptive field"]
+    print(as_table(head, rows, words=len(head) - 3))  # noqa: T201
 
 
 def _whole(number: float | None) -> str | None:
@@ -51,12 +57,13 @@ def _whole(number: float | None) -> str | None:
     return None if number is None else f"{number:g}"
 
 
-def _anatomy(name: str) -> list[LayerAnatomy]:
+def _anatomy(loaded: LoadedModel, name: str) -> list[LayerAnatomy]:
     """Of a model, or of the part that sees the image, on the smallest of some that it takes."""
-    model, part = load_model(name, "random").model, _seeing(name)
-    for images in _PROBED:
+    model, part = loaded.model, _seeing(name)
+    only = ({"height": loaded.size, "width": loaded.size},) if loaded.size_fixed else None
+    for images in only or _PROBED:
         with suppress(Exception):  # whatever a model says to a size that it cannot take
-            layers = anatomy(model.get_submodule(part), **images)
+            layers = anatomy(model.get_submodule(part), channels=loaded.channels, **images)
             return [replace(layer, name=f"{part}.{layer.name}".strip(".")) for layer in layers]
     raise LayerError(
         f"{name} takes neither images nor clips alone, so its layers cannot be measured; "

@@ -16,24 +16,6 @@ from captum_featinv.studies.sheet import TextureSheet
 _JPEG_QUALITY = 85  # where the sheet is one
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Which network, with which weights."""
-    parser.add_argument(
-        "--model",
-        default="vgg16",
-        help="any torchvision model, or efficientnet_lite0 or _lite2; default vgg16",
-    )
-    parser.add_argument(
-        "--weights",
-        default="DEFAULT",
-        help="a name of the model's weights, hed (vgg16 only), random, or a state dict's file; "
-        "default DEFAULT, torchvision's own, downloaded on first use",
-    )
-    parser.add_argument(
-        "--pooling", choices=("max", "average"), default="max", help="average as in the paper"
-    )
-
-
 def add_precision(parser: argparse.ArgumentParser) -> None:
     """In which precision images are looked for."""
     parser.add_argument(
@@ -50,15 +32,14 @@ def recipe_of(options: argparse.Namespace, make: Callable[..., Recipe] = Recipe.
 
 
 def add_output(parser: argparse.ArgumentParser, out: str, *, many_seeds: bool = False) -> None:
-    """How large, with which dice and where to; `out` is the file's name by default."""
-    add_size_and_seed(parser, many_seeds=many_seeds)
+    """With which dice and where to; `out` is the file's name by default."""
+    add_seed(parser, many_seeds=many_seeds)
     parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
     parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
 
 
-def add_size_and_seed(parser: argparse.ArgumentParser, *, many_seeds: bool = False) -> None:
-    """How large, and with which dice; with `many_seeds` the seed is a list of them."""
-    parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="the long edge")
+def add_seed(parser: argparse.ArgumentParser, *, many_seeds: bool = False) -> None:
+    """With which dice; with `many_seeds` the seed is a list of them."""
     if many_seeds:
         text = (
             "of the start noise, and of live:5; with --rewrite random of the draws instead, one or "
@@ -66,7 +47,7 @@ def add_size_and_seed(parser: argparse.ArgumentParser, *, many_seeds: bool = Fal
         )
         parser.add_argument("--seed", type=seeds, default=[0], help=text)
     else:
-        parser.add_argument("--seed", type=seed, default=0)
+        parser.add_argument("--seed", type=seed, default=0, help="of all that is drawn; default 0")
 
 
 def seed(text: str) -> int:

@@ -9,24 +9,26 @@ from typing import get_args
 
 from torch import Tensor
 
+from captum_featinv.cli.model import add_model, model_of
 from captum_featinv.cli.options import (
-    add_model,
     add_output,
     add_precision,
     recipe_of,
     require_folder,
     write_files,
 )
+from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
-from captum_featinv.images.files import load_photo
+from captum_featinv.images.files import open_picture
 from captum_featinv.metrics.table import as_table
-from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.models import LoadedModel
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.style import RECIPES, Match, Restyled, restyle
 
 _JPEG_QUALITY = 92
+_SIZE = 256
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -51,18 +53,26 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--scales", default="1", help="parts of the size, coarse to fine, e.g. 0.5,1; default 1"
     )
     parser.add_argument("--steps", type=int, metavar="N", help="at every scale")
-    parser.add_argument("--style-size", type=int, metavar="PIXELS", help="its long edge; as --size")
+    parser.add_argument(
+        "--style-size", type=int, metavar="PIXELS", help="its long edge; default as --size"
+    )
     add_precision(parser)
+    add_size(parser, _SIZE)
+    add_crop(parser)
     add_output(parser, "restyled.png")
-    parser.set_defaults(size=256)
 
 
 def _run(options: argparse.Namespace) -> None:
     require_folder(options)
-    content = load_photo(options.content, options.size)
-    style = load_photo(options.style, options.style_size or options.size)
+    pictures = [open_picture(path) for path in (options.content, options.style)]
     recipe = recipe_of(options, partial(replace, RECIPES[options.match]))
-    loaded = load_model(options.model, options.weights, options.pooling)
+    loaded = model_of(options)
+    edge = edge_of(loaded, options.size, _SIZE)
+    edges = edge, edge_of(loaded, options.style_size, edge, "--style-size")
+    content, style = (
+        as_taken(picture, loaded, edge, crop=options.crop)
+        for picture, edge in zip(pictures, edges, strict=True)
+    )
     found = _restyled(options, loaded, content, style, recipe)
     space = loaded.normalization
     picture = to_picture(to_image(found.images, space.mean, space.std)[0])

@@ -58,7 +58,7 @@ def eyes(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU()).eval()
     weight = torch.cat([torch.eye(3), -torch.eye(3)])[..., None, None]
     model[0].load_state_dict({"weight": weight, "bias": torch.zeros(6)})
-    monkeypatch.setattr(cli.invert, "load_model", lambda *_: LoadedModel(model, "eyes"))
+    monkeypatch.setattr(cli.invert, "model_of", lambda *_: LoadedModel(model, "eyes"))
 
 
 # --- invert ------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_figures_and_another_judge_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU()).eval()
-    monkeypatch.setattr(cli.claims, "load_model", lambda *_: LoadedModel(model, "small"))
+    monkeypatch.setattr(cli.claims, "model_of", lambda *_: LoadedModel(model, "small"))
     words = ["--layer=1", "--layer=3", "--precision=float32"]
     runs = {"first": words, "again": words, "other": [*words, "--judge=2"]}
     for name, given in runs.items():

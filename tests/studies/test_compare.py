@@ -233,7 +233,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eyes: LoadedModel) 
     monkeypatch.chdir(tmp_path)
     noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     Image.fromarray(noise).save("photo.png")
-    monkeypatch.setattr(cli.compare, "load_model", lambda *_: eyes)
+    monkeypatch.setattr(cli.compare, "model_of", lambda *_: eyes)
 
 
 @pytest.mark.usefixtures("_folder")

@@ -356,7 +356,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eyes: LoadedModel) 
     Path("empty").mkdir()
     Image.fromarray(noise[::-1].copy()).save("natural/one.png")
     Path("natural/notes.txt").write_text("no picture")
-    monkeypatch.setattr(cli.explain, "load_model", lambda *_: eyes)
+    monkeypatch.setattr(cli.explain, "model_of", lambda *_: eyes)
 
 
 @pytest.mark.usefixtures("_folder")
@@ -392,9 +392,7 @@ def test_a_classifier_that_nobody_trained_is_named_in_the_figure_the_numbers_and
     with Image.open("e.png") as sheet:
         height = sheet.height
     assert "never trained" not in capsys.readouterr().out
-    monkeypatch.setattr(
-        cli.explain, "load_model", lambda *_: replace(eyes, classifier_trained=False)
-    )
+    monkeypatch.setattr(cli.explain, "model_of", lambda *_: replace(eyes, classifier_trained=False))
     assert main(words.split()) == 0
     told = json.loads(Path("e.json").read_text())
     assert told["classifier_trained"] is False
