@@ -22,7 +22,10 @@ _MIXING = (
     "Interpolate", "Upsample", "GridSampler", "Softmax", "Cumsum", "AccumulateGrad",
 )  # fmt: skip
 # What passes gradients on to some places rather than to the same: nothing is silent there.
-_MOVING = ("Pool", "Cat", "Stack", "Slice", "Select", "Index", "Mean", "Pad", "Gather", "Roll")
+_MOVING = (
+    "Pool", "Cat", "Stack", "Slice", "Select", "Index", "Mean", "Pad", "Gather", "Roll",
+    "AsStrided",  # the end of a pooling over all places, where channels are last in memory
+)  # fmt: skip
 # What passes on all that arrives.
 _TRANSPARENT = (
     "Clone", "Alias", "View", "Permute", "Transpose", "ToCopy", "Reshape", "queeze", "Expand",

@@ -119,6 +119,19 @@ def test_only_a_silent_unit_that_is_asked_for_more_is_given_a_gradient(
     assert not torch.equal(gradient, expected * (image > 0))
 
 
+def test_a_pooling_over_all_places_is_seen_through_with_channels_last_in_memory(
+    image: Tensor,
+) -> None:
+    output = functional.adaptive_avg_pool2d(
+        torch.relu(image * 1).contiguous(memory_format=torch.channels_last), 1
+    )
+    assert output.grad_fn is not None
+    assert "Strided" in output.grad_fn.name()
+    redirect_gradients(output)
+    (gradient,) = torch.autograd.grad(output, image, -torch.ones_like(output))
+    assert_close(gradient, torch.full_like(image, -1 / 63))
+
+
 def scattered(code: Tensor) -> Tensor:
     """The two largest filters of each place, put back among zeros as sparse autoencoders do."""
     largest = torch.relu(code).topk(2, dim=1)
