@@ -166,7 +166,10 @@ print(
     f"{found.category}: without these three directions the score of {found.ablation.score:.2f} loses {found.ablation.drop:.2f},"
 )
 print(f"without three random ones {found.ablation.mean_random_drop:.2f} on average")
-explanation_sheet(found)
+plt.figure(figsize=(6, 10.4))
+plt.imshow(explanation_sheet(found))
+plt.axis("off")
+plt.show()
 
 # %% [markdown]
 # Number 25 shows speckled fur, 22 curls of fur, 12 upright bands of it, each at rank 0 among the 48 directions. Without the three the
