@@ -8,6 +8,8 @@ What is a ReLU is not told by its name: it may be spelt `clamp`, `maximum`, `whe
 of somebody's own, and be followed by a permutation or a product with 1. Told is what mixes channels
 or places, a convolution or a sum of two branches; whatever stands between the last of these and the
 code works place by place, and where it passes nothing on although something arrived, it is silent.
+So is a GELU or SiLU left of its lowest point, which turns round what arrives: a filter that was asked
+for more there went further down, and never came back.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,8 +38,13 @@ _TURNING = ("Neg", "Rsub")
 _CHOOSING = ("Maximum", "Minimum", "Where")
 # Silent at both ends of a range, of which only the lower one can be woken.
 _TWO_SIDED = ("Hardtanh", "ClampBackward")
+# They fall before they rise: a gradient that asks for more passes turned round, and leads away.
+_DIPPING = ("Gelu", "Silu", "Mish", "Hardswish")
 # An activation function and what follows it are a few nodes; more are no layer's end.
 _MOST_NODES = 64
+
+# From what passed a node and what is asked for, where the node is silent.
+Silence = Callable[[Tensor, Tensor], Tensor]
 
 
 Arrivals = dict[torch.Size, Tensor]
@@ -53,8 +60,8 @@ def redirect_gradients(code: Tensor) -> None:
     """
     arrivals: Arrivals = {}
     for node, turned in _pointwise(code.grad_fn):
-        low = _low_of(node) if _is(node, _TWO_SIDED) else None
-        node.register_hook(_through(low, _less if turned else _more, arrivals))
+        through = _through(_silence_of(node), _less if turned else _more, arrivals)
+        node.register_hook(through)
 
 
 def _pointwise(last: Any) -> Iterator[tuple[Any, bool]]:
@@ -105,15 +112,15 @@ def _less(arrived: Tensor) -> Tensor:
     return arrived.clamp(min=0)
 
 
-def _through(low: Tensor | None, asked: Callable[[Tensor], Tensor], arrivals: Arrivals) -> Any:
-    """What reaches a node's input: what passed it, or where nothing did, what asks for more."""
+def _through(silence: Silence, asked: Callable[[Tensor], Tensor], arrivals: Arrivals) -> Any:
+    """What reaches a node's input: what passed it, or where it is silent, what asks for more."""
 
     def hook(inward: tuple[Tensor | None, ...], outward: tuple[Tensor | None, ...]) -> Any:
         arrived = outward[0]
         if arrived is None:
             return None
         arrivals[arrived.shape] = arrived
-        return tuple(_let_through(passed, arrivals, low, asked) for passed in inward)
+        return tuple(_let_through(passed, arrivals, silence, asked) for passed in inward)
 
     return hook
 
@@ -121,15 +128,24 @@ def _through(low: Tensor | None, asked: Callable[[Tensor], Tensor], arrivals: Ar
 def _let_through(
     passed: Tensor | None,
     arrivals: Arrivals,
-    low: Tensor | None,
+    silence: Silence,
     asked: Callable[[Tensor], Tensor],
 ) -> Tensor | None:
     arrived = None if passed is None else arrivals.get(passed.shape)
     # Another shape or type is a view or a cast, which stops nothing.
     if passed is None or arrived is None or passed.dtype != arrived.dtype:
         return passed
-    silent = passed == 0 if low is None else low
-    return torch.where(silent, asked(arrived), passed)
+    asks = asked(arrived)
+    return torch.where(silence(passed, asks), asks, passed)
+
+
+def _silence_of(node: Any) -> Silence:
+    low = _low_of(node) if _is(node, _TWO_SIDED) else None
+    if low is not None:
+        return lambda _passed, _asks: low
+    if _is(node, _DIPPING):
+        return lambda passed, asks: (passed == 0) | (passed * asks < 0)
+    return lambda passed, _asks: passed == 0
 
 
 def _low_of(node: Any) -> Tensor | None:

@@ -195,14 +195,45 @@ def test_a_long_chain_is_no_layers_end(image: Tensor, length: int, followed: boo
     assert torch.equal(redirected, plain) != followed
 
 
-def test_a_hardswish_is_redirected_where_it_is_flat_and_no_further() -> None:
+# Where these are lowest, by their closed forms: left of it they fall.
+DIPS = {
+    "gelu": (functional.gelu, -0.7517916243),
+    "gelu by tanh": (lambda x: functional.gelu(x, approximate="tanh"), -0.7524613),
+    "silu": (functional.silu, -1.2784645428),
+    "silu in place": (lambda x: functional.silu(x * 1, inplace=True), -1.2784645428),
+    "mish": (functional.mish, -1.1924312145),
+    "hardswish": (functional.hardswish, -1.5),
+}
+
+
+@pytest.mark.parametrize(("dip", "lowest"), DIPS.values(), ids=DIPS)
+def test_what_falls_before_it_rises_is_silent_where_it_falls(dip: Change, lowest: float) -> None:
     image = torch.linspace(-6, 6, 50, requires_grad=True)
     weights = torch.randn(50)
-    output, plain = functional.hardswish(image), functional.hardswish(image)
+    output, plain = dip(image), dip(image)
     redirect_gradients(output)
     (gradient,) = torch.autograd.grad(output, image, weights)
     (expected,) = torch.autograd.grad(plain, image, weights)
-    assert_close(gradient, torch.where(image < -3, weights.clamp(max=0), expected))
+    asks = (image < lowest) & (weights < 0)
+    flat = (image <= -3) & (dip is functional.hardswish)
+    expected = torch.where(asks, weights, torch.where(flat, weights.clamp(max=0), expected))
+    assert_close(gradient, expected)
+
+
+def test_a_filter_far_below_a_gelus_lowest_point_comes_back() -> None:
+    """Asked for 1 from -3, where its own gradient points further down."""
+    ends = []
+    for redirect in (True, False):
+        place = torch.tensor([-3.0], requires_grad=True)
+        for _ in range(60):
+            output = functional.gelu(place)
+            if redirect:
+                redirect_gradients(output)
+            (gradient,) = torch.autograd.grad((output - 1).square().sum(), place)
+            place = (place - 0.1 * gradient).detach().requires_grad_()
+        ends.append(functional.gelu(place).item())
+    assert ends[0] == pytest.approx(1, abs=0.01)
+    assert ends[1] < 0
 
 
 def test_each_of_two_concatenated_relus_is_redirected(image: Tensor) -> None:
