@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from captum_featinv.codes.grids import is_grid
 from captum_featinv.errors import ArgumentError, LayerError
 
 Rewrite = Callable[[Tensor], Tensor]
@@ -114,18 +115,10 @@ def channel_dim_of(code: Tensor, inputs: Tensor, layer: str) -> int:
             f"layer {layer!r} puts out shape {tuple(code.shape)} for inputs of shape "
             f"{tuple(inputs.shape)}: these are no feature maps (a transformer's tokens, perhaps); "
             "choose a layer with (batch, channel, *positions), or say how to see them, such as "
-            "view=views.tokens(prefix=1)"
+            "view=views.tokens(prefix=1, grid=(14, 14))"
         )
     if code.dim() < 4:
         return 1
     first, last = code.shape[-2:], code.shape[-3:-1]
-    return -1 if not _is_grid(first, inputs) and _is_grid(last, inputs) else 1
-
-
-def _is_grid(positions: torch.Size, inputs: Tensor) -> bool:
-    """Whether some stride takes the image's height and width to these numbers, give or take one."""
-    strides = [
-        (size / (n + 1), size / (n - 1) if n > 1 else torch.inf)
-        for size, n in zip(inputs.shape[-2:], positions, strict=True)
-    ]
-    return max(low for low, _ in strides) < min(high for _, high in strides)
+    size = inputs.shape[-2:]
+    return -1 if not is_grid(first, size) and is_grid(last, size) else 1

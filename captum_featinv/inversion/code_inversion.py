@@ -223,7 +223,7 @@ class CodeInversion(NeuronAttribution):
         layers = self._find(self.layer)
         names = tuple(_distinct([name for name, _ in layers]))
         hooked = dict(zip(names, [module for _, module in layers], strict=True))
-        seeing = seen_as(names, self.view)
+        seeing = seen_as(names, self.view, self.forward_func)
         recipe = self.recipe if n_steps is None else replace(self.recipe, n_steps=n_steps)
         with untouched(self.forward_func, _device_of(inputs), seed):
             images = images_of(inputs)

@@ -116,6 +116,12 @@ class Activations:
             return self._latest[name]
         return self._outputs.output(name, self._device_ids)
 
+    @property
+    def model(self) -> Callable[..., Any]:
+        """What runs the layers, as it was before `torch.compile`."""
+        model: Callable[..., Any] = self._model
+        return model
+
     def add(self, name: str, module: nn.Module) -> None:
         """Ask for one more layer, inside the `with` block; the next runs are complete again."""
         hook_all(self._stack, self._model, {name: module}, self._spoken)

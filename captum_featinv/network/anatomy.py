@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import LayerError
+from captum_featinv.network import views
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.hooking.hooks import observe
 from captum_featinv.network.hooking.opaque import in_python
@@ -70,7 +70,7 @@ def anatomy(
             spoiled[1, ..., line:, :] = torch.nan
             activations.run(spoiled)
             for name in names:
-                probes[name].add(activations(name), image, name)
+                probes[name].add(activations(name), spoiled, name, model)
     return [probes[name].described(name, layers[name], height) for name in names]
 
 
@@ -92,29 +92,28 @@ def receptive_field(model: nn.Module, layer: Layer, image: Tensor) -> int:
     height = image.shape[-2]
     with torch.no_grad(), Activations(model, {name: module}) as activations:
         activations.run(blank)
-        rows = _rows_reached(activations(name), blank, name).shape[1]
+        rows = _rows_reached(activations(name), blank, name, model).shape[1]
         cut = 0
         for line in range(height // 2, height // 2 + max(1, round(height / rows))):
             spoiled = torch.cat([blank, blank])
             spoiled[0, ..., :line, :] = torch.nan
             spoiled[1, ..., line:, :] = torch.nan
             activations.run(spoiled)
-            both = _rows_reached(activations(name), blank, name).all(0)
+            both = _rows_reached(activations(name), spoiled, name, model).all(0)
             if bool(both.all()):
                 return height
             cut += int(both.sum())
     return min(cut + 1, height)
 
 
-def _rows_reached(code: Tensor, image: Tensor, name: str) -> Tensor:
+def _rows_reached(output: Tensor, images: Tensor, name: str, model: nn.Module) -> Tensor:
     """In which rows of its maps each image's code is spoiled, (N, rows)."""
-    if code.dim() != image.dim():
+    code = views.seen(output, images, name, model)
+    if code.dim() != images.dim():
         raise LayerError(
-            f"layer {name!r} puts out {tuple(code.shape)}, which are no maps; choose another layer"
+            f"layer {name!r} puts out {tuple(output.shape)}, which are no maps; choose another layer"
         )
-    return (
-        code.movedim(channel_dim_of(code, image, name), 1).isnan().movedim(-2, 1).flatten(2).any(2)
-    )
+    return code.isnan().movedim(-2, 1).flatten(2).any(2)
 
 
 def running_layers(model: nn.Module, image: Tensor) -> list[str]:
@@ -143,12 +142,15 @@ class _Probe:
         self._cut: list[int] = []
         self._whole = False
 
-    def add(self, code: Tensor, image: Tensor, name: str) -> None:
+    def add(self, output: Tensor, images: Tensor, name: str, model: nn.Module) -> None:
+        try:
+            code = views.seen(output, images, name, model)
+        except LayerError:  # neither maps nor channels
+            return
         if code.dim() == 2:
             self._channels = code.shape[1]
-        if code.dim() != image.dim():
+        if code.dim() != images.dim():
             return
-        code = code.movedim(channel_dim_of(code, image, name), 1)
         self._channels, self._rows = code.shape[1], code.shape[-2]
         upper, lower = code.isnan().movedim(-2, 1).flatten(2).any(2)
         self._above.append(int(upper.sum()))

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.network import views
 from captum_featinv.network.hooking.hooks import observe
 from captum_featinv.network.hooking.opaque import in_python
 from captum_featinv.network.inputs import clones
@@ -57,7 +57,7 @@ def layers_for_style(model: nn.Module, inputs: Tensor) -> StyleLayers:
         inputs: images as the model takes them, (N, C, H, W); one of them is run.
 
     Raises:
-        LayerError: no layer puts out maps, as in a transformer of tokens.
+        LayerError: no layer puts out maps.
     """
     seen = [said for said in _said_by(model, inputs[:1]) if said.shows_activations]
     grids = sorted({said.grid for said in seen}, key=lambda grid: -prod(grid))
@@ -164,7 +164,7 @@ def _said_by(model: nn.Module, image: Tensor) -> list[_Said]:
         said.pop(name, None)
         if isinstance(output, Tensor) and output.is_floating_point():
             code = output.detach()
-            grid, negative = _grid_of(code, image, name), not bool((code >= 0).all())
+            grid, negative = _grid_of(code, image, name, model), not bool((code >= 0).all())
             said[name] = _Said(name, layers[name], grid, negative, calls[name], output.grad_fn)
 
     with torch.enable_grad(), observe(model, layers, note):
@@ -172,10 +172,11 @@ def _said_by(model: nn.Module, image: Tensor) -> list[_Said]:
     return list(said.values())
 
 
-def _grid_of(code: Tensor, image: Tensor, name: str) -> tuple[int, ...]:
-    if code.dim() != image.dim():
+def _grid_of(code: Tensor, image: Tensor, name: str, model: nn.Module) -> tuple[int, ...]:
+    try:
+        return tuple(views.seen(code, image, name, model).shape[2:])
+    except LayerError:  # these are no maps
         return ()
-    return tuple(code.movedim(channel_dim_of(code, image, name), 1).shape[2:])
 
 
 def _best(layers: Iterable[_Said]) -> list[_Said]:

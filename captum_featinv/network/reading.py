@@ -38,7 +38,7 @@ class Reader:
     ) -> None:
         self._activations = activations
         self.layers = layers
-        self._seeing = seen_as(layers, None) if seeing is None else seeing
+        self._seeing = seen_as(layers, None, activations.model) if seeing is None else seeing
 
     def __call__(
         self, inputs: Inputs, *, own: bool = False, watch: Callable[[Tensor], Any] | None = None
@@ -116,7 +116,7 @@ def read_code(
         ArgumentError: the code is not finite.
     """
     name, module = find_layer(model, layer)
-    seeing = {name: Seeing(name, view_for(name, view))}
+    seeing = {name: Seeing(name, view_for(name, view), model)}
     with Activations(model, {name: module}, select=selects(seeing)) as activations:
         return Reader(activations, (name,), seeing).read(Inputs((inputs,)), rows_at_once)[name]
 
@@ -124,8 +124,9 @@ def read_code(
 def _check(code: Tensor, count: int, layer: str) -> None:
     if len(code) != count:
         raise ArgumentError(
-            f"layer {layer!r} puts out {len(code)} rows for {count} images, expected one each; choose "
-            "a layer that keeps the batch dimension, or one image a forward: internal_batch_size=1"
+            f"layer {layer!r} puts out {len(code)} rows for {count} images, expected one each (of a "
+            "transformer's windows or heads, perhaps); choose a layer that keeps the batch dimension, "
+            "such as the block around it, or one image a forward: internal_batch_size=1"
         )
     if code.device.type != "meta" and not bool(torch.isfinite(code).all()):
         raise ArgumentError(

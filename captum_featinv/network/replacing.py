@@ -40,7 +40,7 @@ def replaced(
         ArgumentError: the layer did not run, or the view knows no way back.
     """
     name, module = find_layer(model, layer)
-    replacer = _Replacer(Seeing(name, view), inputs, change)
+    replacer = _Replacer(Seeing(name, view, model), inputs, change)
     with (
         at_every_forward(model, replacer.restart),
         observe(model, {name: module}, replacer.spoken),

@@ -23,10 +23,13 @@ class Seeing:
     Args:
         layer: its name.
         view: the caller's; where there is none, the layout is found out at the first look.
+        model: whose layer it is, which may tell the patches of its tokens.
     """
 
-    def __init__(self, layer: str, view: View | None = None) -> None:
-        self._layer = layer
+    def __init__(
+        self, layer: str, view: View | None = None, model: Callable[..., Any] | None = None
+    ) -> None:
+        self._layer, self._model = layer, model
         self._layout, self._dictionary = views.parts(view)
         self._known, self._heard = self._layout is not None, False
         self.select: Callable[[Any], Tensor] | None = (
@@ -95,7 +98,8 @@ class Seeing:
         if self.select is not None:
             return selected
         if not self._known:
-            self._layout, self._known = views.found(selected, image, self._layer), True
+            self._layout = views.found(selected, image, self._layer, self._model)
+            self._known = True
         return selected if self._layout is None else self._layout(selected)
 
     def _in_terms(self, maps: Tensor) -> Tensor:
@@ -108,21 +112,25 @@ class Seeing:
             return self._dictionary(maps)
 
 
-def seen_as(layers: tuple[str, ...], view: View | Mapping[str, View] | None) -> dict[str, Seeing]:
-    """How layers are seen by a caller's view: one for all, or some by the layers' names.
+def seen_as(
+    layers: tuple[str, ...],
+    view: View | Mapping[str, View] | None,
+    model: Callable[..., Any] | None = None,
+) -> dict[str, Seeing]:
+    """How a model's layers are seen by a caller's view: one for all, or some by the layers' names.
 
     Raises:
         ArgumentError: a name that is none of the layers'.
     """
     if not isinstance(view, Mapping):
-        return {layer: Seeing(layer, view) for layer in layers}
+        return {layer: Seeing(layer, view, model) for layer in layers}
     unknown = [name for name in view if name not in layers]
     if unknown:
         raise ArgumentError(
             f"there are views of {', '.join(map(repr, unknown))}, but the layers are "
             f"{', '.join(layers)}"
         )
-    return {layer: Seeing(layer, view.get(layer)) for layer in layers}
+    return {layer: Seeing(layer, view.get(layer), model) for layer in layers}
 
 
 def selects(seeing: Mapping[str, Seeing]) -> dict[str, Callable[[Any], Tensor]]:

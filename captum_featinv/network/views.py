@@ -2,8 +2,8 @@
 
 A view is any function of a layer's output. Those made here can be printed, compared and pickled, and
 know their way back: `view.back(output, code)` is the output that has another code.
-Without one, a layer's output is its code, with its channels last where the shape tells so. A dictionary
-is a view of that code: alone it sees it as it would be seen without a view.
+Without one, a layer's output is its code, with its channels last, or as a line of tokens, where the
+shape tells so. A dictionary is a view of that code: alone it sees it as it would be seen without one.
 """
 
 import math
@@ -19,6 +19,7 @@ from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import ArgumentError, FeatInvError, LayerError
 from captum_featinv.network.dictionaries import Dictionary, dictionary, directions, top_k
 from captum_featinv.network.hooking.opaque import described
+from captum_featinv.network.tokens import grid_of_tokens, refuse_windows
 
 __all__ = [
     "View",
@@ -30,6 +31,7 @@ __all__ = [
     "found",
     "guarded",
     "parts",
+    "seen",
     "tokens",
     "top_k",
     "view_for",
@@ -150,7 +152,14 @@ def field(key: str | int) -> View:
 def tokens(prefix: int = 0, grid: tuple[int, int] | None = None) -> View:
     """A transformer's tokens as maps.
 
-    (N, prefix + height * width, channel) becomes (N, channel, height, width).
+    (N, prefix + height * width, channel) becomes (N, channel, height, width). Without a view that is
+    found, too, where the size of the images, or the convolution that cuts them into patches, tells the
+    grid; see `captum_featinv.codes.grids`.
+
+    No ReLU ends a transformer's block, so that its channels are negative as often as not. The energy is
+    the positive part alone: a filter is asked for the sum of the positive activations at each place,
+    and all other channels, the negative ones too, are asked for 0. A channel that fires nowhere is
+    silent, however negative it is; its share and rank count squares of either sign.
 
     Args:
         prefix: how many tokens come before those of the patches (a class token, registers).
@@ -220,14 +229,36 @@ def way_back(view: View) -> Callable[[Any, Any], Any]:
     return back  # type: ignore[no-any-return]
 
 
-def found(output: Tensor, inputs: Tensor, layer: str) -> View | None:
+def found(
+    output: Tensor, inputs: Tensor, layer: str, model: Callable[..., Any] | None = None
+) -> View | None:
     """The view of a layer for which nobody named one; None where its output is its code.
+
+    Args:
+        output: of the layer.
+        inputs: what the model was shown.
+        layer: the layer's name.
+        model: which may tell the patches of its tokens; see `captum_featinv.network.tokens`.
 
     Raises:
         LayerError: the output is no code that could be told from its shape.
     """
+    if output.dim() == 3 and inputs.dim() == 4:
+        grid = grid_of_tokens(output, inputs, layer, model)
+        if grid is not None:
+            return tokens(grid.prefix, (grid.height, grid.width))
     dim = channel_dim_of(output, inputs, layer)
+    if dim == 1:
+        refuse_windows(output, inputs, layer)
     return None if dim == 1 else channels(dim)
+
+
+def seen(
+    output: Tensor, inputs: Tensor, layer: str, model: Callable[..., Any] | None = None
+) -> Tensor:
+    """The code in a layer's output for which nobody named a view; see `found`."""
+    view = found(output, inputs, layer, model)
+    return output if view is None else view(output)
 
 
 def guarded(view: View, layer: str) -> View:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import FilterError, LayerError, warn
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.inversion.report import FilterRecord, Report
+from captum_featinv.network import views
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.untouched import untouched
@@ -126,13 +126,16 @@ def require_filters(
     with torch.no_grad(), Activations(model, {name: module}) as activations:
         activations.run(inputs)
         code = activations(name)
-    channel_dim = channel_dim_of(code, inputs, name)
-    channels = code.shape[channel_dim]
+    view = views.found(code, inputs, name, model)
+    channels = (code if view is None else view(code)).shape[1]
     wrong = [k for k in filters if not 0 <= k < channels]
     if wrong:
         raise FilterError(f"layer {name!r} has filters 0 to {channels - 1}, not {wrong}")
-    if channel_dim != 1:
-        raise LayerError(f"layer {name!r} keeps its channels last; choose the block around it")
+    if view is not None:
+        raise LayerError(
+            f"layer {name!r} keeps its channels last, where other methods do not look; choose the "
+            "block around it, or a convolution"
+        )
 
 
 def ask(title: str, method: Method, question: Question) -> Answer:

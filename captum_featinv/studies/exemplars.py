@@ -67,7 +67,7 @@ def exemplars(
     name, module = find_layer(model, layer)
     best: dict[int, list[tuple[float, str, Tensor, tuple[int, int]]]] = {k: [] for k in filters}
     weight = next(model.parameters(), torch.zeros((), device="cpu"))
-    seeing = {name: Seeing(name, view)}
+    seeing = {name: Seeing(name, view, model)}
     with (
         untouched(model, weight.device),
         Activations(model, {name: module}, select=selects(seeing)) as activations,

@@ -68,7 +68,7 @@ def layer_attribution(
                 f"Captum's {method} failed at layer {name!r}: {error}. Try another layer, such as the "
                 "block around it, or LayerGradientXActivation"
             ) from error
-    return Seeing(name, view).maps(found, inputs).detach()
+    return Seeing(name, view, model).maps(found, inputs).detach()
 
 
 class _Scores(nn.Module):

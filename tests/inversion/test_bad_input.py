@@ -103,14 +103,14 @@ def test_a_layer_with_several_outputs() -> None:
 
 
 def test_a_layer_without_feature_maps() -> None:
-    model = torchvision.models.vit_b_16(image_size=32, weights=None).eval()
+    model = nn.Sequential(nn.Conv2d(3, 7, 3), nn.Flatten(2), nn.Linear(100, 40)).eval()
     with pytest.raises(LayerError, match="these are no feature maps"):
-        FeatureMapInversion(model, "encoder.ln").attribute(torch.zeros(1, 3, 32, 32), 0)
+        FeatureMapInversion(model, "2").attribute(torch.zeros(1, 3, 12, 12), 0)
 
 
 def test_a_layer_that_loses_the_batch() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(0, 1)).eval()
-    with pytest.raises(LayerError, match="no feature maps"):
+    with pytest.raises(LayerError, match="not one row an image"):
         FeatureMapInversion(model, "1").attribute(PHOTO.repeat(2, 1, 1, 1), 0)
 
 
