@@ -13,6 +13,8 @@ from captum_featinv import FeatureMapInversion, Recipe
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import LayerError
 from captum_featinv.models import load_model
+from captum_featinv.network import read_code
+from tests.inversion.found_layers import in_two_steps
 
 VIDEO, DETECTION = list_models(models.video), list_models(models.detection)
 # Optical flow takes pairs of images, each of at least 128 px, and reuses its encoder for both.
@@ -168,13 +170,36 @@ def test_every_model_shows_its_filters(name: str) -> None:
     assert geometric_mean(gains.values()) > _GAIN, gains
 
 
-@pytest.mark.parametrize(
-    "layer", ["encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_0.mlp"]
-)
-def test_a_transformers_tokens_are_no_feature_maps(layer: str) -> None:
-    model = load_model("vit_b_32", "random").model
-    with pytest.raises(LayerError, match=r"no feature maps.*tokens.*choose a layer"):
-        FeatureMapInversion(model, layer).attribute(torch.rand(1, 3, 224, 224), 0, n_steps=2)
+# What a layer of each is: tokens behind one for the class, channels last, channels first.
+TRANSFORMERS = {
+    "vit_b_16": (224, "encoder.layers.encoder_layer_1.mlp.1", "encoder.layers.encoder_layer_11"),
+    "swin_t": (64, "features.1.0.mlp.1", "features.7.1"),
+    "convnext_tiny": (64, "features.1.0.block.4", "features.7.2"),
+    "maxvit_t": (224, "blocks.0.layers.0", "blocks.3.layers.1"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers_and_their_kin_show_an_early_and_a_late_layer(name: str) -> None:
+    size, *layers = TRANSFORMERS[name]
+    model = load_model(name, "random").model
+    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    for layer in layers:
+        code = read_code(model, layer, (image - 0.5) / 0.25)
+        in_two_steps(model, layer, image, code)
+        assert code.dim() == 4
+        assert name != "vit_b_16" or code.shape[1:] in ((3072, 14, 14), (768, 14, 14))
+
+
+@pytest.mark.slow
+def test_maxvits_windows_are_told_from_its_maps() -> None:
+    model = load_model("maxvit_t", "random").model
+    attention = "blocks.0.layers.0.layers.window_attention"
+    photo = torch.rand(1, 3, 224, 224)
+    assert read_code(model, attention, photo).shape == (1, 64, 56, 56)
+    with pytest.raises(LayerError, match=r"windows, places, channel.*choose the block around it"):
+        read_code(model, f"{attention}.mlp_layer", photo)
 
 
 def test_a_head_that_does_not_run_says_so() -> None:
