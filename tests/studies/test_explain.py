@@ -14,6 +14,7 @@ from captum.attr import NoiseTunnel, visualization
 from PIL import Image
 from torch import Tensor, nn
 from torch.testing import assert_close
+from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import ModelOutput
 
 from captum_featinv import FeatureMapInversion, Recipe, cli, views
@@ -235,6 +236,39 @@ def test_scores_are_found_in_whatever_a_model_returns(
             image = eyes.normalization.to_model(photo)
             features.loss(lambda t: t("labels").sum(), image, image)
             assert_close(features("labels"), eyes.model(image))
+
+
+def test_a_vision_transformer_of_transformers_is_explained_as_it_is() -> None:
+    """It returns a `ModelOutput`, its layers tokens, its attention a tuple of these and weights."""
+    config = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=32,
+        patch_size=8,
+        num_labels=3,
+    )
+    model = ViTForImageClassification(config).eval()
+    loaded = LoadedModel(model, "tiny ViT", Normalization(0.5, 0.5))
+    square = torch.rand(1, 3, 32, 32)
+    found = explain(loaded, square, "vit.layers.1", count=2, ablate=True, recipe=QUICK)
+    inputs = loaded.normalization.to_model(square)
+    with torch.no_grad():
+        returned = model(inputs, output_hidden_states=True)
+    scores = returned.logits[0]
+    assert found.target == int(scores.argmax())
+    assert found.ablation is not None
+    assert found.ablation.score == pytest.approx(float(scores.max()), abs=1e-5)
+    patches = returned.hidden_states[-1][0, 1:].T.reshape(32, 4, 4)
+    assert_close(found.code, patches, atol=1e-5, rtol=1e-4)
+    attended = views.compose(views.field(0), views.tokens(1), views.directions(torch.eye(32)[:5]))
+    few = explain(
+        loaded, square, "vit.layers.0.attention", count=1, ablate=True, recipe=QUICK, view=attended
+    )
+    assert few.attribution.shape == (5, 4, 4)
+    assert few.ablation is not None
+    assert few.ablation.drop != 0
 
 
 @pytest.mark.parametrize(
