@@ -27,7 +27,8 @@ def grid_of_tokens(
     size, patches = (images.shape[-2], images.shape[-1]), patches_of(model, images.shape[1])
     rows, length, channel = output.shape
     said = (
-        f"layer {layer!r} puts out shape {tuple(output.shape)} for {len(images)} images of {size}"
+        f"layer {layer!r} puts out shape {tuple(output.shape)} for inputs of shape "
+        f"{tuple(images.shape)}"
     )
     if rows != len(images):
         swapped = length == len(images) and grids_of(rows, size, patches)

@@ -110,7 +110,9 @@ def test_tokens_that_may_lie_in_two_ways_have_to_be_named() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_is_no_line_of_tokens_says_what_it_may_be(shape: Any, text: str, count: int) -> None:
     model = Transformer(shape=shape).eval()
-    with pytest.raises(LayerError, match=rf"layer 'shaped' puts out shape .* {text}"):
+    with pytest.raises(
+        LayerError, match=rf"layer 'shaped' puts out shape .* for inputs of shape .* {text}"
+    ):
         FeatureMapInversion(model, "shaped").attribute(torch.rand(count, 3, 16, 24), 0, n_steps=2)
 
 
@@ -182,20 +184,21 @@ def test_natural_patches_of_tokens_lie_where_their_filter_fires() -> None:
 
 
 def test_an_attribution_of_tokens_is_laid_out_as_their_code() -> None:
-    model, photos = Transformer(2).eval(), torch.rand(2, 3, 16, 24)
+    model, photos = Transformer(5).eval(), torch.rand(2, 3, 18, 23)
     found = layer_attribution(model, "blocks.0.gelu", photos, 1, "LayerGradientXActivation")
-    assert found.shape == read_code(model, "blocks.0.gelu", photos).shape == (2, 20, 4, 6)
+    assert found.shape == read_code(model, "blocks.0.gelu", photos).shape == (2, 20, 4, 5)
 
 
 def test_channels_of_patches_are_silenced_and_the_other_tokens_left_as_they_are() -> None:
-    model, photo = Transformer(2, patch=4).eval(), torch.rand(1, 3, 16, 24)
+    """On images of a size that patches do not tile, where the model alone knows the grid."""
+    model, photo = Transformer(5).eval(), torch.rand(1, 3, 18, 23)
     plain: list[Tensor] = []
     gelu = model.blocks[1].gelu
     model.blocks[1].down.register_forward_pre_hook(lambda _, given: plain.append(given[0]))
     with ablated(model, "blocks.1.gelu", [3, -1], photo):
         model(photo)
     changed, expected = plain[-1], plain[0].clone()
-    expected[:, 2:, [3, 19]] = 0
+    expected[:, 5:, [3, 19]] = 0
     assert torch.equal(changed, expected)
     assert not gelu._forward_hooks
 
