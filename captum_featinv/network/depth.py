@@ -19,6 +19,7 @@ from captum_featinv.network.hooking.hooks import observe
 from captum_featinv.network.hooking.opaque import in_python
 from captum_featinv.network.inputs import clones
 from captum_featinv.network.layers import list_layers
+from captum_featinv.network.scores import main_field
 
 _STYLE_SCALES = 4
 _CONTENT_SCALE = 2  # the second largest maps: stride 2 in a VGG
@@ -101,7 +102,8 @@ def layer_that_shows_where(model: nn.Module, inputs: Tensor) -> str:
     """The last block or ReLU whose maps still show where: at least 8 places high and wide.
 
     Blocks are modules with modules in them and no parameters of their own. ReLUs that run several
-    times are left out, because their last call is hardly what their name says.
+    times are left out, because their last call is hardly what their name says. So are layers of whose
+    maps nothing reaches what the model says, as the last block of a transformer with a class token.
 
     Args:
         model: a CNN.
@@ -121,7 +123,28 @@ def layer_that_shows_where(model: nn.Module, inputs: Tensor) -> str:
             f"no block or ReLU has maps of {_SMALLEST_MAP} x {_SMALLEST_MAP} places or more; name a "
             "layer, or enlarge the photo"
         )
-    return large[-1]
+    return _last_that_matters(model, inputs[:1], large)
+
+
+def _last_that_matters(model: nn.Module, image: Tensor, layers: list[str]) -> str:
+    """The last of some layers whose maps have a gradient from what the model says."""
+    modules, outputs = list_layers(model), {}
+
+    def note(name: str, output: Tensor) -> None:
+        outputs[name] = output
+
+    with torch.enable_grad(), observe(model, {name: modules[name] for name in layers}, note):
+        said: Any = main_field(model(clones(image.detach().requires_grad_())))
+    if not isinstance(said, Tensor) or not said.requires_grad:
+        return layers[-1]
+    kept = [outputs[name] for name in layers]
+    gradients = torch.autograd.grad(said.sum(), kept, allow_unused=True, materialize_grads=True)
+    matter = [
+        name
+        for name, gradient in zip(layers, gradients, strict=True)
+        if bool(views.seen(gradient, image, name, model).any())
+    ]
+    return [*layers[-1:], *matter][-1]
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,8 @@ def explain(
         ForwardError: Captum's method failed on this model.
 
     Warns:
-        FeatInvWarning: nobody trained the classifier, so that there is nothing to explain.
+        FeatInvWarning: nobody trained the classifier, or the class does not depend on the layer, so
+            that there is nothing to explain.
     """
     asked = _asked(loaded, photo, layer, target)
     model, inputs, space = loaded.model, asked.inputs, loaded.normalization
@@ -72,6 +73,11 @@ def explain(
     attribution = layer_attribution(
         model, asked.layer, inputs, asked.target, method, view=view, output=loaded.output
     )[0]
+    if not bool(attribution.any()):
+        warn(
+            f"nothing that layer {asked.layer!r} says of the photo speaks for or against the class (of "
+            "a transformer's last block the class token alone is asked); choose a layer before it"
+        )
     filters = _strongest(attribution, count, asked.layer)
     code = read_code(model, asked.layer, inputs, view=view)
     # Before the minutes that textures take: these may refuse.

@@ -1,5 +1,6 @@
 """Layers are chosen by depth: for style, for stages, and where to ask why."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -125,3 +126,27 @@ def test_a_model_that_writes_into_its_input_leaves_the_photo_alone() -> None:
     layers_of_stages(net, photo)
     layer_that_shows_where(net, photo)
     assert torch.equal(photo, given)
+
+
+class ClassToken(nn.Module):
+    """Tokens of 8 x 8 patches behind a token that alone is asked for the scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 4, stride=4)
+        block = nn.TransformerEncoderLayer(6, 2, 12, dropout=0.0, batch_first=True)
+        self.blocks = nn.ModuleList([nn.Sequential(copy.deepcopy(block)) for _ in range(3)])
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, None]:
+        patches = self.patches(image).flatten(2).mT
+        tokens = torch.cat([torch.zeros_like(patches[:, :1]), patches], 1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.head(tokens[:, 0]), None
+
+
+def test_what_no_score_depends_on_does_not_show_where() -> None:
+    """Of the last block of tokens, the class token alone is listened to."""
+    model = ClassToken().eval()
+    assert layer_that_shows_where(model, torch.rand(1, 3, 32, 32)) == "blocks.1"

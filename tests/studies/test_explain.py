@@ -252,7 +252,9 @@ def test_a_vision_transformer_of_transformers_is_explained_as_it_is() -> None:
     model = ViTForImageClassification(config).eval()
     loaded = LoadedModel(model, "tiny ViT", Normalization(0.5, 0.5))
     square = torch.rand(1, 3, 32, 32)
-    found = explain(loaded, square, "vit.layers.1", count=2, ablate=True, recipe=QUICK)
+    found = explain(loaded, square, "vit.layers.0", count=2, ablate=True, recipe=QUICK)
+    with pytest.warns(FeatInvWarning, match=r"nothing that layer 'vit\.layers\.1' says"):
+        explain(loaded, square, "vit.layers.1", count=1, recipe=QUICK)
     inputs = loaded.normalization.to_model(square)
     with torch.no_grad():
         returned = model(inputs, output_hidden_states=True)
@@ -260,7 +262,8 @@ def test_a_vision_transformer_of_transformers_is_explained_as_it_is() -> None:
     assert found.target == int(scores.argmax())
     assert found.ablation is not None
     assert found.ablation.score == pytest.approx(float(scores.max()), abs=1e-5)
-    patches = returned.hidden_states[-1][0, 1:].T.reshape(32, 4, 4)
+    assert float(found.attribution.abs().max()) > 0
+    patches = returned.hidden_states[1][0, 1:].T.reshape(32, 4, 4)
     assert_close(found.code, patches, atol=1e-5, rtol=1e-4)
     attended = views.compose(views.field(0), views.tokens(1), views.directions(torch.eye(32)[:5]))
     few = explain(
