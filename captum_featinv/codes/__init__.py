@@ -14,7 +14,7 @@ from captum_featinv.codes.code import (
     original,
     single_filter,
 )
-from captum_featinv.codes.live import live_filters
+from captum_featinv.codes.live import LIVE, live_filters
 from captum_featinv.codes.reallocation import (
     Draw,
     mix,
@@ -23,6 +23,7 @@ from captum_featinv.codes.reallocation import (
 )
 
 __all__ = [
+    "LIVE",
     "Draw",
     "Energy",
     "Rewrite",

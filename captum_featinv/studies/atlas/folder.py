@@ -1,0 +1,153 @@
+"""The folder of an atlas: a manifest, and a Parquet file a piece of work, each whole or not there."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from captum_featinv.errors import ArgumentError, MissingExtraError
+from captum_featinv.inversion.report import FilterRecord
+from captum_featinv.studies.atlas.plan import Plan, Shard
+from captum_featinv.studies.atlas.work import Row
+
+MANIFEST = "manifest.json"
+SHARDS = "shards"
+_UNFINISHED = ".unfinished"
+
+
+class Folder:
+    """Keeps what was made, and gives it back.
+
+    Args:
+        path: of the folder; made if it is not there.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def open(self, plan: Plan, *, overwrite: bool = False) -> None:
+        """Begin an atlas, or go on with the same one.
+
+        Raises:
+            ArgumentError: the folder holds another atlas, or something else.
+            OSError: it cannot be written to.
+        """
+        kept = self.manifest()
+        if kept is not None and not overwrite:
+            differs = plan.differences(kept)
+            if differs:
+                raise ArgumentError(
+                    f"{str(self.path)!r} holds another atlas: {'; '.join(differs[:3])}; choose another "
+                    "folder, or --overwrite"
+                )
+        if kept is None and not overwrite and self._holds_other_things():
+            raise ArgumentError(
+                f"{str(self.path)!r} holds files that are no atlas; name a new folder"
+            )
+        if kept is not None and overwrite and plan.differences(kept):
+            shutil.rmtree(self.path / SHARDS, ignore_errors=True)
+        (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
+        self.write(MANIFEST, (json.dumps(plan.to_dict(), indent=1) + "\n").encode())
+
+    def manifest(self) -> dict[str, Any] | None:
+        """What the atlas is of, or None where none was begun.
+
+        Raises:
+            ArgumentError: the file is there, and no manifest.
+        """
+        try:
+            found: Any = json.loads((self.path / MANIFEST).read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ArgumentError(f"{str(self.path / MANIFEST)!r} is no manifest: {error}") from error
+        if not isinstance(found, dict) or "shards" not in found:
+            raise ArgumentError(f"{str(self.path / MANIFEST)!r} is no atlas's manifest")
+        return found
+
+    def has(self, shard: Shard) -> bool:
+        """Whether a piece of work is done."""
+        return self._file(shard).is_file()
+
+    def keep(self, shard: Shard, rows: Iterable[Row], told: Mapping[str, str]) -> None:
+        """Write the rows of a piece of work, all or none.
+
+        Args:
+            shard: the piece.
+            rows: its rows.
+            told: what the file says of itself beside its columns.
+        """
+        arrow = _arrow()
+        table = arrow.Table.from_pylist(list(rows), schema=_schema(arrow))
+        buffer = arrow.BufferOutputStream()
+        _parquet().write_table(table.replace_schema_metadata(dict(told)), buffer)
+        self.write(f"{SHARDS}/{self._file(shard).name}", buffer.getvalue().to_pybytes())
+
+    def rows(self, shards: Iterable[Shard] | None = None) -> Iterator[Row]:
+        """What was made, piece by piece, in the order of the plan."""
+        if shards is None:
+            kept = self.manifest() or {"shards": []}
+            shards = [Shard(s["layer"], s["photo"], tuple(s["filters"])) for s in kept["shards"]]
+        for shard in shards:
+            if self.has(shard):
+                rows: list[Row] = _parquet().read_table(self._file(shard)).to_pylist()
+                yield from rows
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file beside, and put it in its place when it is whole."""
+        beside = self.path / _UNFINISHED / f"{os.getpid()}-{Path(name).name}"
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path / name)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+    def tidy(self) -> None:
+        """Take away what killed processes left, once all is made."""
+        shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
+
+    def _file(self, shard: Shard) -> Path:
+        return self.path / SHARDS / f"{shard.name}.parquet"
+
+    def _holds_other_things(self) -> bool:
+        if self.path.exists() and not self.path.is_dir():
+            return True
+        return self.path.is_dir() and any(p.name != _UNFINISHED for p in self.path.iterdir())
+
+
+def _schema(arrow: Any) -> Any:
+    """Columns of a fixed kind, also where a piece has no value in one."""
+    kinds = {"int": arrow.int64(), "float": arrow.float64(), "bool": arrow.bool_()}
+    kinds["int | None"] = kinds["int"]
+    figures = [
+        (field.name, kinds[getattr(field.type, "__name__", str(field.type))])
+        for field in fields(FilterRecord)
+        if field.name not in ("photo", "filter")
+    ]
+    text, number = arrow.string(), arrow.float64()
+    first = [("layer", text), ("filter", arrow.int64()), ("photo", text), ("image", arrow.binary())]
+    return arrow.schema([*first, *figures, ("edges", number), ("seconds", number)])
+
+
+def _arrow() -> Any:
+    return _module("pyarrow")
+
+
+def _parquet() -> Any:
+    return _module("pyarrow.parquet")
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingExtraError("an atlas is kept as Parquet: pip install pyarrow") from error

@@ -1,0 +1,93 @@
+"""Make an atlas: the texture of every live filter of some layers, with its figures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+from torch import Tensor
+
+from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.studies.atlas.folder import Folder
+from captum_featinv.studies.atlas.plan import Plan, planned
+from captum_featinv.studies.atlas.running import run
+from captum_featinv.studies.atlas.source import Source, loaded_from
+from captum_featinv.studies.atlas.survey import survey
+from captum_featinv.studies.atlas.work import How, Row
+
+
+def atlas(
+    source: Source,
+    photos: Mapping[str, Tensor],
+    layers: Sequence[str],
+    *,
+    out: str | Path | None = None,
+    photos_a_filter: int = 1,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    part: tuple[int, int] = (1, 1),
+    overwrite: bool = False,
+    executor: Executor | None = None,
+    internal_batch_size: int | None = None,
+) -> Iterator[Row]:
+    """The texture of every live filter, one row a picture, as they come.
+
+    A row has `layer`, `filter`, `photo`, `image` (an encoded PNG), the figures of `FilterRecord`,
+    `edges` (the share of pixels at an edge) and `seconds`. With a folder, what is there is not made
+    again, so that an atlas which was stopped, at any moment, goes on; its rows are handed out likewise.
+
+    Args:
+        source: the network, or a `Named` one, which processes of their own load once each.
+        photos: displayable images, (1, C, H, W), by name. All of them are looked at; pictures are made
+            from those on which a filter has the largest part of its layer's energy.
+        layers: their names.
+        out: a folder to keep the atlas in, a Parquet file a piece of work.
+        photos_a_filter: from how many photos each filter is shown.
+        recipe: how to look for the pictures.
+        seed: of their start noise and distortions.
+        part: (i, n), to make every n-th piece of work alone, the i-th from 1 on.
+        overwrite: whether the folder may lose an atlas that differs.
+        executor: who does the work: any `concurrent.futures.Executor`, such as a pool of processes
+            or `dask.distributed.Client(...).get_executor(pure=False, retries=3)`.
+        internal_batch_size: images in one forward.
+
+    Raises:
+        ArgumentError: the folder holds another atlas; or no photos, layers, or such part.
+        LayerError: a layer puts out no maps.
+        MissingExtraError: pyarrow is not installed, and there is a folder.
+    """
+    recipe = Recipe.default() if recipe is None else recipe
+    plan = plan_of(source, photos, layers, recipe, seed=seed, photos_a_filter=photos_a_filter)
+    shards, shown = plan.part(*part), dict(photos)
+    how = How(recipe, seed, internal_batch_size)
+    if out is None:
+        for _, rows in run(source, shown, shards, how, executor):
+            yield from rows
+        return
+    folder = Folder(out)
+    folder.open(plan, overwrite=overwrite)
+    yield from folder.rows(shards)
+    missing = [shard for shard in shards if not folder.has(shard)]
+    told = {
+        "captum_featinv": str(plan.settings["captum_featinv"]),
+        "weights": plan.settings["weights"],
+    }
+    for shard, rows in run(source, shown, missing, how, executor):
+        folder.keep(shard, rows, told)
+        yield from rows
+    if all(map(folder.has, plan.shards)):
+        folder.tidy()
+
+
+def plan_of(
+    source: Source,
+    photos: Mapping[str, Tensor],
+    layers: Sequence[str],
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    photos_a_filter: int = 1,
+) -> Plan:
+    """What an atlas will be made of; see `atlas`."""
+    loaded = loaded_from(source)
+    found = survey(loaded, photos, layers)
+    return planned(loaded, photos, found, recipe, seed=seed, photos_a_filter=photos_a_filter)

@@ -1,0 +1,101 @@
+"""What a network says of some photos: which filters fire, where, and on which photo most."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from captum_featinv.codes import LIVE, energies
+from captum_featinv.errors import ArgumentError
+from captum_featinv.models import LoadedModel
+from captum_featinv.network.activations import Activations
+from captum_featinv.network.inputs import Inputs
+from captum_featinv.network.layers import find_layer
+from captum_featinv.network.reading import Reader
+from captum_featinv.network.seeing import seen_as, selects
+from captum_featinv.network.untouched import untouched
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What each filter of a layer does on each photo, (photos, filters) each."""
+
+    energy: Tensor
+    """the sum of what is positive"""
+    fires: Tensor
+    """the share of the places where it is"""
+    strongest: Tensor
+    """the largest activation"""
+    down: Tensor
+    """where that is, as a share of the photo's height, in (0, 1)"""
+    across: Tensor
+    """likewise of its width"""
+
+    @property
+    def live(self) -> Tensor:
+        """(photos, filters), whether a photo can tell something about a filter."""
+        return self.fires >= LIVE
+
+    @property
+    def silent(self) -> list[int]:
+        """The filters that no photo can tell about."""
+        found: list[int] = (~self.live.any(0)).nonzero().flatten().tolist()
+        return found
+
+    def best_photos(self, count: int) -> list[list[int]]:
+        """For each filter the photos on which it has the largest part of the layer's energy."""
+        share = self.energy / self.energy.sum(1, keepdim=True).clamp(min=1e-30)
+        order = share.argsort(dim=0, descending=True, stable=True)
+        return [
+            [photo for photo in order[:, k].tolist() if bool(self.live[photo, k])][:count]
+            for k in range(share.shape[1])
+        ]
+
+
+def survey(
+    loaded: LoadedModel, photos: Mapping[str, Tensor], layers: Iterable[str]
+) -> dict[str, Survey]:
+    """Look at every photo once, at all layers together.
+
+    Args:
+        loaded: the network.
+        photos: displayable images, (1, C, H, W), by name.
+        layers: their names.
+
+    Raises:
+        ArgumentError: there are no photos or layers.
+        LayerError: a layer puts out no maps.
+    """
+    found = dict(find_layer(loaded.model, layer) for layer in layers)
+    if not photos or not found:
+        raise ArgumentError("an atlas needs at least one photo and one layer")
+    names = tuple(found)
+    view = loaded.view
+    if isinstance(view, Mapping):
+        view = {name: one for name, one in view.items() if name in names}
+    seeing = seen_as(names, view, loaded.model)
+    kept: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in names}
+    device = next(iter(loaded.model.parameters()), torch.zeros((), device="cpu")).device
+    with (
+        untouched(loaded.model, device),
+        Activations(loaded.model, found, select=selects(seeing)) as activations,
+    ):
+        reader = Reader(activations, names, seeing)
+        for photo in photos.values():
+            inputs = loaded.normalization.to_model(photo.to(device))
+            for name, code in reader.read(Inputs((inputs,))).items():
+                kept[name].append(_said(code))
+    return {
+        name: Survey(*(torch.cat(part) for part in zip(*said, strict=True)))
+        for name, said in kept.items()
+    }
+
+
+def _said(code: Tensor) -> tuple[Tensor, ...]:
+    flat = code.flatten(2) if code.dim() > 2 else code[..., None]
+    strongest, place = flat.max(2)
+    height, width = (1, 1, *code.shape[2:])[-2:]
+    down, across = (place // width + 0.5) / height, (place % width + 0.5) / width
+    parts = energies(code), (flat > 0).float().mean(2), strongest, down, across
+    return tuple(part.cpu() for part in parts)

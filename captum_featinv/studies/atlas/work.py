@@ -1,0 +1,92 @@
+"""A piece of work: the pictures of some filters from a photo, with all that is known of each."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from captum_featinv.errors import ArgumentError
+from captum_featinv.images.display import to_picture
+from captum_featinv.inversion import FeatureMapInversion
+from captum_featinv.metrics.structure import edge_share
+from captum_featinv.network.views import view_for
+from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.studies.atlas.plan import Shard
+from captum_featinv.studies.atlas.source import Source, loaded_from
+
+Row = dict[str, Any]
+"""A picture and its figures, as plain values: the columns of a file."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How pictures are made, the same for all pieces of work."""
+
+    recipe: Recipe
+    seed: int
+    rows_at_once: int | None = None
+    """images in one forward; changes memory and time, not the pictures"""
+
+
+def work(source: Source, photo: Tensor, shard: Shard, how: How) -> list[Row]:
+    """The rows of a piece of work. Nothing but its arguments decides them, seconds aside.
+
+    Args:
+        source: the network.
+        photo: displayable, (1, C, H, W).
+        shard: which filters of which layer.
+        how: how to make the pictures.
+
+    Raises:
+        ArgumentError: the pictures are not of one or three colours, so that no file holds them.
+    """
+    begun = perf_counter()
+    loaded = loaded_from(source)
+    space, filters = loaded.normalization, list(shard.filters)
+    if photo.shape[1] not in (1, 3) or not space.bounded:
+        raise ArgumentError(
+            "an atlas holds pictures of one or three colours in a displayable range"
+        )
+    inputs = space.to_model(photo)
+    fmi = FeatureMapInversion(
+        loaded.model,
+        shard.layer,
+        mean=space.mean,
+        std=space.std,
+        recipe=how.recipe,
+        view=view_for(shard.layer, loaded.view),
+    )
+    at_once = how.rows_at_once
+    textures = fmi.attribute(inputs, filters, seed=how.seed, internal_batch_size=at_once)
+    report = fmi.report(textures, inputs, filters, internal_batch_size=at_once)
+    shown = space.to_display(textures[0]).clamp(0, 1)
+    edges = edge_share(shown if shown.shape[1] == 3 else shown.expand(-1, 3, -1, -1))
+    seconds = (perf_counter() - begun) / len(filters)
+    return [
+        {
+            "layer": shard.layer,
+            "filter": record.filter,
+            "photo": shard.photo,
+            "image": _encoded(picture),
+            **_figures(asdict(record)),
+            "edges": float(edge),
+            "seconds": seconds,
+        }
+        for record, picture, edge in zip(report, fmi.to_image(textures[0]), edges, strict=True)
+    ]
+
+
+def _figures(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in ("photo", "filter")}
+
+
+def _encoded(picture: Sequence[Any] | np.ndarray[Any, Any]) -> bytes:
+    file = io.BytesIO()
+    image: Image.Image = to_picture(np.asarray(picture))
+    image.save(file, "PNG")
+    return file.getvalue()
