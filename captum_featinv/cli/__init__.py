@@ -5,13 +5,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from captum_featinv.cli import claims, compare, demo, explain, invert, layers, restyle
+from captum_featinv.cli import atlas, claims, compare, demo, explain, invert, layers, restyle
 from captum_featinv.errors import FeatInvError
 
 _COMMANDS = {
     "invert": (invert.add, "textures of filters as a contact sheet"),
     "explain": (explain.add, "the filters behind a prediction, and their textures"),
     "compare": (compare.add, "the same filters under the methods of Captum, Lucent, DreamLens"),
+    "atlas": (atlas.add, "the texture of every live filter of some layers, in a folder"),
     "restyle": (restyle.add, "a photo in the style of another picture"),
     "claims": (claims.add, "do the paper's claims hold for a network?"),
     "layers": (layers.add, "a model's layers: channels, stride, field"),

@@ -69,6 +69,13 @@ def to_picture(image: npt.NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(eight_bit.reshape(height, width) if channels == 1 else eight_bit)
 
 
+def as_png(image: npt.NDArray[np.float32]) -> bytes:
+    """One (H, W, C) array in [0, 1], C = 1 or 3, as the bytes of a PNG file."""
+    file = io.BytesIO()
+    to_picture(image).save(file, "PNG")
+    return file.getvalue()
+
+
 def as_saved(images: Tensor) -> Tensor:
     """Displayable images as a lossless 8-bit file would give them back; any shape."""
     return (images.clamp(0, 1) * 255).round() / 255

@@ -4,7 +4,6 @@ In a VGG those for style are Xia et al.'s: style at relu1_1, relu2_1, relu3_1 an
 relu2_2.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
@@ -16,9 +15,9 @@ from torch import Tensor, nn
 from captum_featinv.errors import ArgumentError, LayerError
 from captum_featinv.network import views
 from captum_featinv.network.hooking.hooks import observe
-from captum_featinv.network.hooking.opaque import in_python
 from captum_featinv.network.inputs import clones
 from captum_featinv.network.layers import list_layers
+from captum_featinv.network.said import Said, said_by
 from captum_featinv.network.scores import main_field
 
 _STYLE_SCALES = 4
@@ -26,15 +25,6 @@ _CONTENT_SCALE = 2  # the second largest maps: stride 2 in a VGG
 
 # On coarser maps than this a filter cannot be seen to fire anywhere in particular.
 _SMALLEST_MAP = 8
-
-# What puts out activations. At a scale that has none of these, whatever puts out nothing negative does,
-# such as a block that calls its ReLU as a function.
-_ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish,
-    nn.Hardswish, nn.Softplus,
-)  # fmt: skip
-# What hands on or rescales what others put out. With random weights a batch norm may pass for a ReLU.
-_PASSING = ("Pool", "Dropout", "Identity", "Flatten", "Pad", "Upsample", "Norm", "Sequential")
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,7 @@ def layers_for_style(model: nn.Module, inputs: Tensor) -> StyleLayers:
     Raises:
         LayerError: no layer puts out maps.
     """
-    seen = [said for said in _said_by(model, inputs[:1]) if said.shows_activations]
+    seen = [said for said in said_by(model, inputs[:1]) if said.shows_activations]
     grids = sorted({said.grid for said in seen}, key=lambda grid: -prod(grid))
     scales = [_best(said for said in seen if said.grid == grid) for grid in grids[:_STYLE_SCALES]]
     if not scales:
@@ -88,7 +78,7 @@ def layers_of_stages(model: nn.Module, inputs: Tensor, title: str = "this model"
     """
     order = list(list_layers(model))
     last: dict[int, str] = {}
-    for said in sorted(_said_by(model, inputs[:1]), key=lambda said: order.index(said.name)):
+    for said in sorted(said_by(model, inputs[:1]), key=lambda said: order.index(said.name)):
         if said.is_activation and prod(said.grid) > 1:
             last[prod(said.grid)] = said.name
     if len(last) < 2:
@@ -114,7 +104,7 @@ def layer_that_shows_where(model: nn.Module, inputs: Tensor) -> str:
     """
     fine = [
         said
-        for said in _said_by(model, inputs[:1])
+        for said in said_by(model, inputs[:1])
         if said.is_block_or_relu and said.calls == 1 and len(said.grid) == 2
     ]
     large = [said.name for said in fine if min(said.grid) >= _SMALLEST_MAP]
@@ -147,62 +137,7 @@ def _last_that_matters(model: nn.Module, image: Tensor, layers: list[str]) -> st
     return [*layers[-1:], *matter][-1]
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What a layer put out in its last call: the size of its maps, and where they came from."""
-
-    name: str
-    layer: nn.Module
-    grid: tuple[int, ...]
-    """empty where it put out no maps"""
-    negative: bool
-    calls: int
-    origin: Any
-    """the node of the graph that made it"""
-
-    @property
-    def is_activation(self) -> bool:
-        return isinstance(self.layer, _ACTIVATIONS)
-
-    @property
-    def shows_activations(self) -> bool:
-        passes = any(word in type(self.layer).__name__ for word in _PASSING)
-        large = len(self.grid) == 2 and min(self.grid) > 1
-        return large and not passes and (self.is_activation or not self.negative)
-
-    @property
-    def is_block_or_relu(self) -> bool:
-        block = bool(self.layer._modules) and not self.layer._parameters
-        return block or isinstance(self.layer, nn.ReLU | nn.ReLU6)
-
-
-def _said_by(model: nn.Module, image: Tensor) -> list[_Said]:
-    """In the order in which they spoke; a module that is used again counts once, at its last call."""
-    layers = in_python(list_layers(model))
-    calls: Counter[str] = Counter()
-    said: dict[str, _Said] = {}
-
-    def note(name: str, output: Any) -> None:
-        calls[name] += 1
-        said.pop(name, None)
-        if isinstance(output, Tensor) and output.is_floating_point():
-            code = output.detach()
-            grid, negative = _grid_of(code, image, name, model), not bool((code >= 0).all())
-            said[name] = _Said(name, layers[name], grid, negative, calls[name], output.grad_fn)
-
-    with torch.enable_grad(), observe(model, layers, note):
-        model(clones(image.detach().requires_grad_()))
-    return list(said.values())
-
-
-def _grid_of(code: Tensor, image: Tensor, name: str, model: nn.Module) -> tuple[int, ...]:
-    try:
-        return tuple(views.seen(code, image, name, model).shape[2:])
-    except LayerError:  # these are no maps
-        return ()
-
-
-def _best(layers: Iterable[_Said]) -> list[_Said]:
+def _best(layers: Iterable[Said]) -> list[Said]:
     """Those that are activations by type, or if there are none, all."""
     seen = list(layers)
     return [said for said in seen if said.is_activation] or seen

@@ -9,13 +9,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from captum_featinv.errors import ArgumentError, MissingExtraError
+from captum_featinv.images.display import as_png, to_image
 from captum_featinv.inversion.report import FilterRecord
 from captum_featinv.studies.atlas.plan import Plan, Shard
 from captum_featinv.studies.atlas.work import Row
 
 MANIFEST = "manifest.json"
 SHARDS = "shards"
+PHOTOS = "photos"
 _UNFINISHED = ".unfinished"
 
 
@@ -49,8 +53,10 @@ class Folder:
                 f"{str(self.path)!r} holds files that are no atlas; name a new folder"
             )
         if kept is not None and overwrite and plan.differences(kept):
-            shutil.rmtree(self.path / SHARDS, ignore_errors=True)
-        (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
+            for part in (SHARDS, PHOTOS):
+                shutil.rmtree(self.path / part, ignore_errors=True)
+        for part in (SHARDS, PHOTOS):
+            (self.path / part).mkdir(parents=True, exist_ok=True)
         self.write(MANIFEST, (json.dumps(plan.to_dict(), indent=1) + "\n").encode())
 
     def manifest(self) -> dict[str, Any] | None:
@@ -86,6 +92,13 @@ class Folder:
         buffer = arrow.BufferOutputStream()
         _parquet().write_table(table.replace_schema_metadata(dict(told)), buffer)
         self.write(f"{SHARDS}/{self._file(shard).name}", buffer.getvalue().to_pybytes())
+
+    def keep_photos(self, photos: Mapping[str, Tensor]) -> None:
+        """The photos as they were looked at, displayable (1, C, H, W), numbered in their order."""
+        for number, photo in enumerate(photos.values()):
+            name = f"{PHOTOS}/{number}.png"
+            if not (self.path / name).is_file():
+                self.write(name, as_png(to_image(photo[0], mean=None)))
 
     def rows(self, shards: Iterable[Shard] | None = None) -> Iterator[Row]:
         """What was made, piece by piece, in the order of the plan."""

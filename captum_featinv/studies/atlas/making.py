@@ -65,6 +65,7 @@ def atlas(
         return
     folder = Folder(out)
     folder.open(plan, overwrite=overwrite)
+    folder.keep_photos(shown)
     yield from folder.rows(shards)
     missing = [shard for shard in shards if not folder.has(shard)]
     told = {

@@ -24,14 +24,18 @@ class Named:
     std: float | tuple[float, ...] | None = None
     channels: int | None = None
 
+    def load(self) -> LoadedModel:
+        """The network, once a process."""
+        return _loaded(self)
+
 
 Source = LoadedModel | Named
 """A network, or what it is called. The network itself travels with every piece of work."""
 
 
 def loaded_from(source: Source) -> LoadedModel:
-    """The network, once a process."""
-    return _loaded(source) if isinstance(source, Named) else source
+    """The network itself."""
+    return source.load() if isinstance(source, Named) else source
 
 
 @lru_cache(maxsize=1)

@@ -1,23 +1,25 @@
 """A piece of work: the pictures of some filters from a photo, with all that is known of each."""
 
-import io
-from collections.abc import Sequence
+import warnings
 from dataclasses import asdict, dataclass
+from threading import RLock
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 
-from captum_featinv.errors import ArgumentError
-from captum_featinv.images.display import to_picture
+from captum_featinv.errors import ArgumentError, FeatInvWarning
+from captum_featinv.images.display import as_png
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.metrics.structure import edge_share
+from captum_featinv.models import LoadedModel
 from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.atlas.plan import Shard
 from captum_featinv.studies.atlas.source import Source, loaded_from
+
+# Warning filters are a process's; one piece is made at a time in each anyway.
+_QUIET = RLock()
 
 Row = dict[str, Any]
 """A picture and its figures, as plain values: the columns of a file."""
@@ -45,8 +47,15 @@ def work(source: Source, photo: Tensor, shard: Shard, how: How) -> list[Row]:
     Raises:
         ArgumentError: the pictures are not of one or three colours, so that no file holds them.
     """
-    begun = perf_counter()
     loaded = loaded_from(source)
+    with _QUIET, warnings.catch_warnings():
+        # Of thousands of pictures some come to nothing: `silent` and `share` say which.
+        warnings.simplefilter("ignore", FeatInvWarning)
+        return _made(loaded, photo, shard, how)
+
+
+def _made(loaded: LoadedModel, photo: Tensor, shard: Shard, how: How) -> list[Row]:
+    begun = perf_counter()
     space, filters = loaded.normalization, list(shard.filters)
     if photo.shape[1] not in (1, 3) or not space.bounded:
         raise ArgumentError(
@@ -72,7 +81,7 @@ def work(source: Source, photo: Tensor, shard: Shard, how: How) -> list[Row]:
             "layer": shard.layer,
             "filter": record.filter,
             "photo": shard.photo,
-            "image": _encoded(picture),
+            "image": as_png(picture),
             **_figures(asdict(record)),
             "edges": float(edge),
             "seconds": seconds,
@@ -83,10 +92,3 @@ def work(source: Source, photo: Tensor, shard: Shard, how: How) -> list[Row]:
 
 def _figures(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in ("photo", "filter")}
-
-
-def _encoded(picture: Sequence[Any] | np.ndarray[Any, Any]) -> bytes:
-    file = io.BytesIO()
-    image: Image.Image = to_picture(np.asarray(picture))
-    image.save(file, "PNG")
-    return file.getvalue()
