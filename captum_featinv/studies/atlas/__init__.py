@@ -2,9 +2,9 @@
 
 from captum_featinv.studies.atlas.cluster import cluster
 from captum_featinv.studies.atlas.folder import Folder
-from captum_featinv.studies.atlas.making import atlas, plan_of
+from captum_featinv.studies.atlas.making import atlas
 from captum_featinv.studies.atlas.plan import Plan, Shard
 from captum_featinv.studies.atlas.source import Named
 from captum_featinv.studies.atlas.work import Row
 
-__all__ = ["Folder", "Named", "Plan", "Row", "Shard", "atlas", "cluster", "plan_of"]
+__all__ = ["Folder", "Named", "Plan", "Row", "Shard", "atlas", "cluster"]

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +20,7 @@ from captum_featinv.studies.atlas.work import Row
 MANIFEST = "manifest.json"
 SHARDS = "shards"
 PHOTOS = "photos"
+SURVEY = "survey.parquet"
 _UNFINISHED = ".unfinished"
 
 
@@ -93,6 +94,20 @@ class Folder:
         _parquet().write_table(table.replace_schema_metadata(dict(told)), buffer)
         self.write(f"{SHARDS}/{self._file(shard).name}", buffer.getvalue().to_pybytes())
 
+    def keep_survey(self, rows: Sequence[Row]) -> None:
+        """Where each filter fires most, on the photos on which it does: see `Survey.best`."""
+        arrow = _arrow()
+        buffer = arrow.BufferOutputStream()
+        _parquet().write_table(arrow.Table.from_pylist(list(rows)), buffer)
+        self.write(SURVEY, buffer.getvalue().to_pybytes())
+
+    def survey(self) -> list[Row]:
+        """What `keep_survey` kept; nothing if it did not."""
+        if not (self.path / SURVEY).is_file():
+            return []
+        rows: list[Row] = _parquet().read_table(self.path / SURVEY).to_pylist()
+        return rows
+
     def keep_photos(self, photos: Mapping[str, Tensor]) -> None:
         """The photos as they were looked at, displayable (1, C, H, W), numbered in their order."""
         for number, photo in enumerate(photos.values()):
@@ -147,7 +162,8 @@ def _schema(arrow: Any) -> Any:
         if field.name not in ("photo", "filter")
     ]
     text, number = arrow.string(), arrow.float64()
-    first = [("layer", text), ("filter", arrow.int64()), ("photo", text), ("image", arrow.binary())]
+    first = [("layer", text), ("filter", arrow.int64()), ("photo", text)]
+    first += [("image", arrow.binary()), ("map", arrow.binary())]
     return arrow.schema([*first, *figures, ("edges", number), ("seconds", number)])
 
 

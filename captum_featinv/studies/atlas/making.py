@@ -8,7 +8,7 @@ from torch import Tensor
 
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.atlas.folder import Folder
-from captum_featinv.studies.atlas.plan import Plan, planned
+from captum_featinv.studies.atlas.plan import planned
 from captum_featinv.studies.atlas.running import run
 from captum_featinv.studies.atlas.source import Source, loaded_from
 from captum_featinv.studies.atlas.survey import survey
@@ -31,9 +31,10 @@ def atlas(
 ) -> Iterator[Row]:
     """The texture of every live filter, one row a picture, as they come.
 
-    A row has `layer`, `filter`, `photo`, `image` (an encoded PNG), the figures of `FilterRecord`,
-    `edges` (the share of pixels at an edge) and `seconds`. With a folder, what is there is not made
-    again, so that an atlas which was stopped, at any moment, goes on; its rows are handed out likewise.
+    A row has `layer`, `filter`, `photo`, `image` and `map` (PNGs: its texture, and where it fires on
+    the photo), the figures of `FilterRecord`, `edges` (the share of pixels at an edge) and `seconds`.
+    With a folder, what is there is not made again, so that an atlas which was stopped, at any moment,
+    goes on; its rows are handed out likewise.
 
     Args:
         source: the network, or a `Named` one, which processes of their own load once each.
@@ -56,7 +57,9 @@ def atlas(
         MissingExtraError: pyarrow is not installed, and there is a folder.
     """
     recipe = Recipe.default() if recipe is None else recipe
-    plan = plan_of(source, photos, layers, recipe, seed=seed, photos_a_filter=photos_a_filter)
+    loaded = loaded_from(source)
+    found = survey(loaded, photos, layers)
+    plan = planned(loaded, photos, found, recipe, seed=seed, photos_a_filter=photos_a_filter)
     shards, shown = plan.part(*part), dict(photos)
     how = How(recipe, seed, internal_batch_size)
     if out is None:
@@ -66,6 +69,8 @@ def atlas(
     folder = Folder(out)
     folder.open(plan, overwrite=overwrite)
     folder.keep_photos(shown)
+    names = list(shown)
+    folder.keep_survey([row for n, one in found.items() for row in one.strongest_places(n, names)])
     yield from folder.rows(shards)
     missing = [shard for shard in shards if not folder.has(shard)]
     told = {
@@ -77,18 +82,3 @@ def atlas(
         yield from rows
     if all(map(folder.has, plan.shards)):
         folder.tidy()
-
-
-def plan_of(
-    source: Source,
-    photos: Mapping[str, Tensor],
-    layers: Sequence[str],
-    recipe: Recipe,
-    *,
-    seed: int = 0,
-    photos_a_filter: int = 1,
-) -> Plan:
-    """What an atlas will be made of; see `atlas`."""
-    loaded = loaded_from(source)
-    found = survey(loaded, photos, layers)
-    return planned(loaded, photos, found, recipe, seed=seed, photos_a_filter=photos_a_filter)

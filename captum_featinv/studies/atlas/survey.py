@@ -1,7 +1,8 @@
 """What a network says of some photos: which filters fire, where, and on which photo most."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import Reader
 from captum_featinv.network.seeing import seen_as, selects
 from captum_featinv.network.untouched import untouched
+
+_PLACES = 3  # a filter
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,21 @@ class Survey:
         """The filters that no photo can tell about."""
         found: list[int] = (~self.live.any(0)).nonzero().flatten().tolist()
         return found
+
+    def strongest_places(self, layer: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """For each filter the places that excite it most, one a photo and three at most."""
+        order = self.strongest.argsort(dim=0, descending=True, stable=True)[:_PLACES]
+        for k, photos in enumerate(order.T.tolist()):
+            for photo in photos:
+                if float(self.strongest[photo, k]) > 0:
+                    yield {
+                        "layer": layer,
+                        "filter": k,
+                        "photo": names[photo],
+                        "activation": float(self.strongest[photo, k]),
+                        "down": float(self.down[photo, k]),
+                        "across": float(self.across[photo, k]),
+                    }
 
     def best_photos(self, count: int) -> list[list[int]]:
         """For each filter the photos on which it has the largest part of the layer's energy."""

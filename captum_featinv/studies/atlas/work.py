@@ -13,6 +13,7 @@ from captum_featinv.images.display import as_png
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.metrics.structure import edge_share
 from captum_featinv.models import LoadedModel
+from captum_featinv.network.reading import read_code
 from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.atlas.plan import Shard
@@ -71,6 +72,7 @@ def _made(loaded: LoadedModel, photo: Tensor, shard: Shard, how: How) -> list[Ro
         view=view_for(shard.layer, loaded.view),
     )
     at_once = how.rows_at_once
+    code = read_code(loaded.model, shard.layer, inputs, view=loaded.view)[0]
     textures = fmi.attribute(inputs, filters, seed=how.seed, internal_batch_size=at_once)
     report = fmi.report(textures, inputs, filters, internal_batch_size=at_once)
     shown = space.to_display(textures[0]).clamp(0, 1)
@@ -82,12 +84,21 @@ def _made(loaded: LoadedModel, photo: Tensor, shard: Shard, how: How) -> list[Ro
             "filter": record.filter,
             "photo": shard.photo,
             "image": as_png(picture),
+            "map": _map_of(code[record.filter]),
             **_figures(asdict(record)),
             "edges": float(edge),
             "seconds": seconds,
         }
         for record, picture, edge in zip(report, fmi.to_image(textures[0]), edges, strict=True)
     ]
+
+
+def _map_of(own: Tensor) -> bytes:
+    """Where a filter fires on the photo: a grey pixel a place, white where it does most."""
+    positive = own.clamp(min=0).cpu()
+    shown = positive / positive.max().clamp(min=1e-30)
+    height, width = (1, 1, *shown.shape)[-2:]
+    return as_png(shown.reshape(-1, height, width)[0][..., None].numpy())
 
 
 def _figures(record: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from captum_featinv.errors import ArgumentError
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.patterns import layers_like
-from captum_featinv.studies.atlas import Folder, Named, atlas, folder, plan, plan_of
+from captum_featinv.studies.atlas import Folder, Named, atlas, folder, plan
 from captum_featinv.studies.atlas.source import hash_of
 from captum_featinv.studies.atlas.survey import survey
 
@@ -72,6 +72,10 @@ def test_a_row_is_the_picture_and_the_figures_of_its_filter(
     shown = np.round(fmi.to_image(texture[0]) * 255)
     decoded = np.asarray(Image.open(io.BytesIO(row["image"]))).astype(float)
     assert np.abs(decoded - shown).max() <= 1
+    with torch.no_grad():
+        own = loaded.model(inputs)[0, row["filter"]].numpy()
+    map_of = np.asarray(Image.open(io.BytesIO(row["map"]))).astype(float)
+    assert np.abs(map_of - np.round(own / own.max() * 255)).max() <= 1
     for name, value in asdict(record).items():
         if name != "photo":
             assert row[name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
@@ -80,7 +84,8 @@ def test_a_row_is_the_picture_and_the_figures_of_its_filter(
 def test_every_live_filter_is_shown_from_the_photo_on_which_it_has_the_largest_share(
     loaded: LoadedModel, photos: dict[str, Tensor]
 ) -> None:
-    found = plan_of(loaded, photos, LAYERS, QUICK)
+    seen = survey(loaded, photos, LAYERS)
+    found = plan.planned(loaded, photos, seen, QUICK)
     chosen = {(s.layer, k): s.photo for s in found.shards for k in s.filters}
     with torch.no_grad():
         codes = {n: loaded.model(loaded.normalization.to_model(p))[0] for n, p in photos.items()}
@@ -90,7 +95,7 @@ def test_every_live_filter_is_shown_from_the_photo_on_which_it_has_the_largest_s
         assert chosen.get(("4", k)) == best
         assert (k in found.silent["4"]) is (best is None)
     assert 3 in found.silent["4"]
-    many = plan_of(loaded, photos, LAYERS, QUICK, photos_a_filter=2)
+    many = plan.planned(loaded, photos, seen, QUICK, photos_a_filter=2)
     assert sum(len(s.filters) for s in many.shards) > sum(len(s.filters) for s in found.shards)
 
 
@@ -107,6 +112,11 @@ def test_a_survey_says_where_a_filter_fires_most(
             assert found.across[0, k] == pytest.approx((column + 0.5) / code.shape[2])
         assert found.strongest[0, k] == pytest.approx(float(code[k].max()))
     assert 3 in found.silent
+    places = list(found.strongest_places("4", ["a", "b"]))
+    first = {place["filter"]: place for place in reversed(places)}
+    assert set(first) == {k for k in range(6) if float(found.strongest[:, k].max()) > 0}
+    for k, place in first.items():
+        assert place["activation"] == pytest.approx(float(found.strongest[:, k].max()))
 
 
 def test_directions_have_an_atlas_too(loaded: LoadedModel, photos: dict[str, Tensor]) -> None:
