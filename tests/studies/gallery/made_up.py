@@ -57,13 +57,14 @@ def atlas_of(
     model: str = "vgg16, ImageNet",
     textured: bool = False,
     pieces: int = 8,
+    every_photo: bool = False,
 ) -> Folder:
-    """An atlas of so many filters a layer; photo by photo in turn, the pictures of a piece of one."""
+    """An atlas of so many filters a layer; the pieces of one photo, in turn, or of every photo each."""
     shards = [
-        Shard(layer, photos[start // pieces % len(photos)], tuple(range(start, end)))
+        Shard(layer, photo, tuple(range(start, min(start + pieces, filters))))
         for layer in layers
         for start in range(0, filters, pieces)
-        for end in [min(start + pieces, filters)]
+        for photo in (photos if every_photo else [photos[start // pieces % len(photos)]])
     ]
     settings = {
         "model": model,

@@ -11,7 +11,7 @@
 
   const entries = ATLAS.layers.flatMap((layer, number) =>
     layer.entries.map(([filter, photo, ...values], place) => ({
-      layer, number, filter, photo, values, place, cell: null,
+      layer, number, filter, photo, values, place, cell: null, told: null,
     })));
   const first = new Map(); // of a filter's pictures, by the filter's name
   for (const entry of entries) {
@@ -66,16 +66,24 @@
     if (entry.cell) return entry.cell;
     const cell = blank.cloneNode(true);
     const [thumb, layer, said] = cell.children;
-    const share = written(value(entry, "share"), "percent");
     layer.textContent = entry.layer.name;
     said.firstChild.textContent = entry.filter;
-    said.lastChild.data = share;
-    const from = entry.several ? `, from photo ${photoOf(entry)[0]}` : "";
-    cell.setAttribute("aria-label", `${nameOf(entry)}, share ${share}${from}`);
     show(thumb.style, entry);
     cell.entry = entry;
     entry.cell = cell;
     return cell;
+  }
+
+  /** Under the picture, and to a screen reader: the figure that decides its place. */
+  function tell(entry, key) {
+    if (entry.told === key) return;
+    entry.told = key;
+    const [, title, kind] = ATLAS.figures[FIGURE.get(key)];
+    const said = written(value(entry, key), kind);
+    const from = entry.several ? `, from photo ${photoOf(entry)[0]}` : "";
+    entry.cell.lastChild.lastChild.data = said;
+    entry.cell.title = `${nameOf(entry)}, ${title} ${said}${from}`;
+    entry.cell.setAttribute("aria-label", entry.cell.title);
   }
 
   /** Which part of which sheet; percentages, so that cells may be of any size. */
@@ -98,6 +106,7 @@
     if (key !== "layer") shown.sort(by(key));
     wall.classList.toggle("grouped", key === "layer");
     wall.replaceChildren(...(key === "layer" ? groups() : [grid(shown)]));
+    for (const entry of shown) tell(entry, key === "layer" ? "share" : key);
     $("none").hidden = shown.length > 0;
     $("count").textContent = `${shown.length} of ${entries.length} textures shown`;
     reach(shown.includes(current) ? current : shown[0]);
@@ -199,12 +208,10 @@
     enlarge(entry);
   }
 
+  /** Make the address say that nothing is enlarged. */
   function leave() {
-    if (history.state?.ours) history.back(); // `follow` closes
-    else {
-      history.replaceState(null, "", location.href.split("#")[0]);
-      follow();
-    }
+    if (history.state?.ours) history.back();
+    else history.replaceState(null, "", location.href.split("#")[0]);
   }
 
   function step(by) {
@@ -244,7 +251,7 @@
     $("picture").closest(".pair").classList.toggle("alone", file === null);
     if (file !== null) $("photo").src = file;
     $("photo").alt = `Photo ${photo}`;
-    $("photo-name").textContent = `photo ${photo}`;
+    $("photo-name").textContent = `photo: ${photo}`;
     $("figures").replaceChildren(...lines(entry, photo));
     if (!dialog.open) dialog.showModal();
   }
@@ -261,17 +268,15 @@
     });
   }
 
-  dialog.addEventListener("cancel", (event) => {
-    event.preventDefault();
-    leave();
-  });
-  dialog.addEventListener("close", () => {
+  dialog.addEventListener("close", () => { // by a button, Escape, or the browser's way back
+    if (dialog.open) return; // opened again since
+    if (linked()) leave();
     if (shown.includes(enlarged)) go(enlarged);
     else $("search").focus();
     enlarged = null;
   });
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) leave(); // beside what is inside
+    if (event.target === dialog) dialog.close(); // beside what is inside
   });
   dialog.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -282,7 +287,7 @@
   });
   $("previous").addEventListener("click", () => step(-1));
   $("next").addEventListener("click", () => step(1));
-  $("close").addEventListener("click", leave);
+  $("close").addEventListener("click", () => dialog.close());
   window.addEventListener("popstate", follow);
 
   arrange();
