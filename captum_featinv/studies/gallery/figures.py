@@ -32,7 +32,7 @@ FIGURES = (
     ),
     Figure("share_blur_2", "share, blur 2", "percent", "the inner share after a blur of 2 pixels"),
     Figure("share_blur_4", "share, blur 4", "percent", "the inner share after a blur of 4 pixels"),
-    Figure("lift", "lift", "factor", "the filter's share here by its share in the photo"),
+    Figure("lift", "lift", "factor", "the filter's share here, divided by its share in the photo"),
     Figure("rank", "rank", "count", "how many filters of the layer are stronger in the picture"),
     Figure("twin", "twin", "filter", "the filter whose map on the photo is most like this one's"),
     Figure("twin_correlation", "twin's likeness", "number", "correlation of these two maps"),
