@@ -5,12 +5,11 @@ from typing import Any
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.studies.atlas import Folder, Shard
+from captum_featinv.studies.atlas.folder import PHOTOS
 from captum_featinv.studies.gallery.layer import Layer, layer_of
 from captum_featinv.studies.gallery.naming import folder_names, printable
 from captum_featinv.studies.gallery.page import ASSETS, asset, data, page
 from captum_featinv.studies.gallery.site import Site
-
-PHOTOS = "photos"  # beside the manifest, each photo by its number: optional
 
 
 def write_gallery(folder: str | Path) -> Path:

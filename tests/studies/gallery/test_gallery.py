@@ -164,7 +164,6 @@ def test_files_of_an_earlier_gallery_go_and_nobody_elses(tmp_path: Path) -> None
 
 def test_photos_are_shown_where_they_are_kept(tmp_path: Path) -> None:
     folder = atlas_of(tmp_path / "atlas")
-    (folder.path / "photos").mkdir()
     (folder.path / "photos" / "1.png").write_bytes(png(0, 0))
     write_gallery(folder.path)
     assert data_of(folder.path)["photos"] == [["cat", None], ["dog", "photos/1.png"]]

@@ -49,7 +49,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 def page(browser: webdriver.Chrome, tmp_path: Path) -> Iterator["Page"]:
     """Two layers of 20 filters, of two photos the second with its file."""
     folder = atlas_of(tmp_path / "atlas")
-    (folder.path / "photos").mkdir()
     (folder.path / "photos" / "1.png").write_bytes(png(0, 3, textured=True))
     shown = Page(browser, write_gallery(folder.path))
     yield shown
