@@ -74,10 +74,10 @@ def page(
         planned: how many pictures there will be.
     """
     titles = {figure.key: figure.title for figure in FIGURES}
-    made = {name: printable(str(settings[name])) for name in _TOLD if name in settings}
+    made = {name: settings[name] for name in _TOLD if settings.get(name) is not None}
     text = _template().render(
         model=printable(str(settings.get("model", "a network"))),
-        made={_TOLD[name]: said for name, said in made.items()},
+        made={_TOLD[name]: list(map(printable, str(v).split("\n"))) for name, v in made.items()},
         layers=[
             (printable(layer.name), len(layer.entries), spans(silent.get(layer.name, [])))
             for layer in layers

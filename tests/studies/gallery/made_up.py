@@ -71,7 +71,7 @@ def atlas_of(
         "weights": "0123456789abcdef",
         "layers": list(layers),
         "photos": dict.fromkeys(photos, "00"),
-        "recipe": "Recipe(n_steps=256)",
+        "recipe": "n_steps    256\nschedule   rise_and_fall",
         "seed": 0,
     }
     silent = {layer: [filters, filters + 1, filters + 2, filters + 7] for layer in layers[:1]}

@@ -175,6 +175,14 @@ def test_silent_filters_are_listed_by_layer(tmp_path: Path) -> None:
     assert re.search(r"features\.3\s*20-22, 27", page.text)
 
 
+def test_the_page_says_how_the_pictures_were_made_line_by_line(tmp_path: Path) -> None:
+    folder = atlas_of(tmp_path / "atlas", model="vgg16 <b>")
+    page = Tags(write_gallery(folder.path).read_text())
+    assert "n_steps    256\nschedule   rise_and_fall" in page.text
+    assert "What the filters of vgg16 <b> extract" in page.text
+    assert "40 pictures from 2 layers and 2 photos" in " ".join(page.text.split())
+
+
 HOSTILE_NAMES = (
     HOSTILE,
     "</script><b>'\"",
