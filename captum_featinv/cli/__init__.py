@@ -5,7 +5,17 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from captum_featinv.cli import atlas, claims, compare, demo, explain, invert, layers, restyle
+from captum_featinv.cli import (
+    atlas,
+    claims,
+    compare,
+    demo,
+    explain,
+    gallery,
+    invert,
+    layers,
+    restyle,
+)
 from captum_featinv.errors import FeatInvError
 
 _COMMANDS = {
@@ -15,6 +25,7 @@ _COMMANDS = {
     "atlas": (atlas.add, "the texture of every live filter of some layers, in a folder"),
     "restyle": (restyle.add, "a photo in the style of another picture"),
     "claims": (claims.add, "do the paper's claims hold for a network?"),
+    "gallery": (gallery.add, "the page that shows an atlas"),
     "layers": (layers.add, "a model's layers: channels, stride, field"),
     "demo": (demo.add, "the picture of the README, on a real network"),
 }

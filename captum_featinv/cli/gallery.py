@@ -1,0 +1,18 @@
+"""captum-featinv gallery: the page that shows an atlas."""
+
+import argparse
+from pathlib import Path
+
+from captum_featinv.studies.gallery import write_gallery
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.set_defaults(command=_run)
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="of an atlas; index.html is written into it"
+    )
+
+
+def _run(options: argparse.Namespace) -> None:
+    print(f"wrote {write_gallery(options.folder)}")  # noqa: T201
