@@ -18,6 +18,7 @@ from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.patterns import layers_like
 from captum_featinv.studies.atlas import Named, atlas, cluster
+from captum_featinv.studies.gallery import write_gallery
 
 _SIZE = 128
 
@@ -106,6 +107,8 @@ def _run(options: argparse.Namespace) -> None:
         f"{len(silent)} pictures of {len(layers)} layers in {options.out}; in {sum(silent)} of them "
         "the filter never fires"
     )
+    if options.shard == (1, 1):
+        print(f"open {write_gallery(options.out)} in a browser")  # noqa: T201
 
 
 def _source(options: argparse.Namespace) -> Named:

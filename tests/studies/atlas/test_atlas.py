@@ -349,7 +349,9 @@ def test_the_command_makes_an_atlas_and_goes_on(
     words = ["atlas", "photos", "--model", module, "--layers", "*", "--steps", "2", "--size", "24"]
     assert cli.main([*words, "--shard", "1/2"]) == 0
     assert cli.main(words) == 0
-    said = capsys.readouterr().out.splitlines()[-1]
+    *_, said, where = capsys.readouterr().out.splitlines()
+    assert where == f"open {Path('atlas', 'index.html')} in a browser"
+    assert (tmp_path / "atlas" / "index.html").is_file()
     rows = list(Folder(tmp_path / "atlas").rows())
     assert said.startswith(f"{len(rows)} pictures of 2 layers in atlas; in ")
     manifest = json.loads((tmp_path / "atlas" / "manifest.json").read_text())
