@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import list_models
 
-from captum_featinv import FeatureMapInversion, Recipe
+from captum_featinv import FeatureMapInversion, Recipe, views
 from captum_featinv.codes import channel_dim_of
 from captum_featinv.errors import LayerError
 from captum_featinv.models import load_model
@@ -88,6 +88,15 @@ def outputs_of(
     return found
 
 
+def is_of_windows(code: Tensor, image: Tensor) -> bool:
+    """Whether these are tokens of windows, as inside MaxViT's blocks, which are refused."""
+    try:
+        views.found(code, image, "layer")
+    except LayerError as error:
+        return "windows" in str(error)
+    return False
+
+
 def three_of(names: list[str]) -> list[str]:
     """An early, a middle and a late one."""
     return [names[len(names) // 8], names[len(names) // 2], names[-1 - len(names) // 8]]
@@ -133,6 +142,7 @@ def check(name: str, recipe: Recipe) -> dict[str, float]:
         and code.is_floating_point()
         and len(code) == 1
         and code.shape[1] > 1
+        and not is_of_windows(code, image)
     }
     modules = dict(model.named_modules())
     before = {key: value.clone() for key, value in model.state_dict().items()}
