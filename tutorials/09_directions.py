@@ -160,7 +160,7 @@ seen = torch.cat(
 axes = directions.pca(eye.model, "_blocks.10", eye.normalization.to_model(seen), 24)
 view = views.directions(torch.cat([axes, -axes]), torch.relu)
 found = explain(
-    eye, photo, "_blocks.10", count=3, ablate=True, recipe=Recipe.default(n_steps=40), view=view
+    eye.seen(view), photo, "_blocks.10", count=3, ablate=True, recipe=Recipe.default(n_steps=40)
 )
 print(
     f"{found.category}: without these three directions the score of {found.ablation.score:.2f} loses {found.ablation.drop:.2f},"

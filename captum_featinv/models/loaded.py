@@ -1,13 +1,15 @@
 """What a model by name comes as: the network, and what it wants to see."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from captum_featinv.images.files import SHOWN
 from captum_featinv.images.normalization import Normalization
+
+View = Callable[[Any], Tensor] | Mapping[str, Callable[[Any], Tensor]] | None
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,12 @@ class LoadedModel:
     categories: tuple[str, ...] = ()
     classifier_trained: bool = True
     output: Callable[[Any], Tensor] | None = None
-    view: Callable[[Any], Tensor] | Mapping[str, Callable[[Any], Tensor]] | None = None
+    view: View = None
     channels: int = 3
     size: int | None = None
     size_fixed: bool = False
     shown: float = SHOWN
+
+    def seen(self, view: View) -> "LoadedModel":
+        """The same model, its layers seen otherwise: all of them, or some by their names."""
+        return replace(self, view=view)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_featinv.errors import ArgumentError, ArgumentTypeError, LayerError
+from captum_featinv.network.digest import digest_of
 
 # What takes maps; anything else is taken to work on vectors, as encoders and probes do.
 _OF_MAPS = nn.modules.conv._ConvNd
@@ -152,8 +153,9 @@ class _Directions(Dictionary):
 
     def __repr__(self) -> str:
         count, channels = self.weights.shape
-        name = getattr(self.activation, "__name__", self.activation)
-        return f"directions({count} of {channels} channels, activation={name})"
+        digest = digest_of({"weights": self.weights})
+        followed = "" if self.activation is None else f", activation={_named(self.activation)}"
+        return f"directions({count} of {channels} channels, {digest}{followed})"
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -163,7 +165,7 @@ class _Directions(Dictionary):
         )
 
     def __hash__(self) -> int:
-        return hash((tuple(self.weights.shape), float(self.weights.sum())))
+        return hash(repr(self))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_near": {}}
@@ -174,6 +176,10 @@ class _Encoded(Dictionary):
     encoder: Callable[[Tensor], Tensor]
     decoder: Callable[[Tensor], Tensor] | None
     maps: bool
+
+    def __repr__(self) -> str:
+        parts = [_named(one) for one in (self.encoder, self.decoder) if one is not None]
+        return f"dictionary({', '.join(parts)}, maps={self.maps})"
 
     def __call__(self, code: Tensor) -> Tensor:
         return self._applied(self.encoder, code, "encoder")
@@ -208,6 +214,14 @@ class _Encoded(Dictionary):
                 "lambda code: sae.encode(code)[1]"
             )
         return said if self.maps else said.reshape(*last.shape[:-1], -1).movedim(-1, 1)
+
+
+def _named(function: Any) -> str:
+    """A function by its name, a module, or one's method, also by what its weights hold."""
+    if isinstance(function, nn.Module):
+        return f"{type(function).__name__} {digest_of(function.state_dict())}"
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", function)
+    return f"{_named(owner)}.{name}" if isinstance(owner, nn.Module) else str(name)
 
 
 def _require_function(given: Any, name: str) -> None:

@@ -66,7 +66,7 @@ class _Field:
             return type(output)(parts)
         changed = copy(output)
         if isinstance(output, Mapping):
-            changed[self.key] = code
+            changed[self.key if self.key in output else list(output)[int(self.key)]] = code
         else:
             setattr(changed, str(self.key), code)
         return changed

@@ -14,7 +14,7 @@ from captum_featinv.network.ablation import ablation
 from captum_featinv.network.depth import layer_that_shows_where
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import read_code
-from captum_featinv.network.views import View, view_for
+from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.classifier import category_of, class_scores
 from captum_featinv.studies.exemplars import exemplars
@@ -38,12 +38,12 @@ def explain(
     recipe: Recipe | None = None,
     seed: int = 0,
     show_progress: bool = False,
-    view: View | None = None,
 ) -> Explanation:
     """The filters behind a prediction and their textures.
 
     Args:
-        loaded: a classifier; it says where its scores are in what it returns.
+        loaded: a classifier; it says where its scores are in what it returns, and how its layers are
+            seen: of `loaded.seen(views.directions(W))` directions are explained as filters are.
         photo: displayable, (1, C, H, W), of a size that the model takes.
         layer: a module or its name; `layer_that_shows_where` if None.
         target: the class; the predicted one if None.
@@ -54,8 +54,6 @@ def explain(
         recipe: how to look for the textures.
         seed: of the textures and of the ablation's draws.
         show_progress: show a progress bar while textures are looked for.
-        view: of the layer; the model's own if None. With a dictionary of `captum_featinv.views`,
-            filters are its directions.
 
     Raises:
         ArgumentError: no such class or method, the model is no classifier, or `ablate` and a view that
@@ -69,7 +67,7 @@ def explain(
     """
     asked = _asked(loaded, photo, layer, target)
     model, inputs, space = loaded.model, asked.inputs, loaded.normalization
-    view = view_for(asked.layer, loaded.view) if view is None else view
+    view = view_for(asked.layer, loaded.view)
     attribution = layer_attribution(
         model, asked.layer, inputs, asked.target, method, view=view, output=loaded.output
     )[0]

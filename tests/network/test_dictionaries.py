@@ -1,12 +1,14 @@
 """A direction is a filter of a dictionary: same pictures, same numbers, in another basis."""
 
 import pickle
+import re
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
+from transformers.utils import ModelOutput
 
 from captum_featinv import FeatureMapInversion, views
 from captum_featinv.codes import energies
@@ -161,6 +163,8 @@ def test_a_decoder_leaves_what_it_does_not_give_back() -> None:
         (lambda c: {"aux": None, "out": c}, views.field("out")),
         (lambda c: (c.mean(), c), views.field(1)),
         (lambda c: [c, 1], views.field(0)),
+        (lambda c: ModelOutput(logits=c, aux=(c,)), views.field(0)),
+        (lambda c: ModelOutput(logits=c, aux=(c,)), views.field("logits")),
         (lambda c: c.movedim(1, -1), views.channels(-1)),
         (lambda c: as_tokens(c, 2), views.tokens(2, (7, 10))),
         (
@@ -274,6 +278,13 @@ def test_dictionaries_can_be_printed_compared_hashed_and_pickled() -> None:
     again = pickle.loads(pickle.dumps(view))
     assert again == view
     assert hash(again) == hash(view)
-    assert repr(view) == "directions(3 of 5 channels, activation=_TopK(k=2))"
+    assert repr(again) == repr(view)
+    said = r"directions\(3 of 5 channels, [0-9a-f]{16}, activation=_TopK\(k=2\)\)"
+    assert re.fullmatch(said, repr(view))
+    assert repr(views.directions(torch.randn(3, 5), views.top_k(2))) != repr(view)
+    named = repr(views.dictionary(nn.Linear(2, 3), torch.relu))
+    assert re.fullmatch(r"dictionary\(Linear [0-9a-f]{16}, relu, maps=False\)", named)
+    method = repr(views.dictionary(nn.Linear(2, 3).forward))
+    assert re.fullmatch(r"dictionary\(Linear [0-9a-f]{16}\.forward, maps=False\)", method)
     assert views.directions(torch.randn(3, 5)) != view
     assert views.directions(torch.eye(2)) != "directions"

@@ -539,8 +539,8 @@ def test_the_claims_are_about_directions_where_there_is_a_dictionary() -> None:
     photos = photos_of(2)
     plain = measure_claims(tiny(), photos, ["1", "4"], 3, recipe=QUICK)
     same = {"1": views.directions(torch.eye(6)), "4": views.directions(torch.eye(5))}
-    seen = measure_claims(tiny(), photos, ["1", "4"], 3, recipe=QUICK, view=same)
+    seen = measure_claims(tiny().seen(same), photos, ["1", "4"], 3, recipe=QUICK)
     assert as_text(seen) == as_text(plain)
     more = {"1": views.directions(torch.rand(20, 6) - 0.3, torch.relu)}
-    found = measure_claims(tiny(), photos, ["1", "4"], 5, recipe=QUICK, view=more)
+    found = measure_claims(tiny().seen(more), photos, ["1", "4"], 5, recipe=QUICK)
     assert max(found.specific[0].filters) > 5

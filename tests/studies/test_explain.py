@@ -165,7 +165,7 @@ def test_directions_are_explained_as_filters_are(eyes: LoadedModel, photo: Tenso
     matrix = torch.linalg.qr(torch.randn(6, 3)).Q.T
     view = views.directions(matrix)
     found = explain(
-        eyes, photo, "1", target=1, count=3, recipe=QUICK, view=view, photos=[("a", photo)]
+        eyes.seen(view), photo, "1", target=1, count=3, recipe=QUICK, photos=[("a", photo)]
     )
     gains = (matrix @ WEIGHTS[1]) * (matrix @ means(eyes, photo))
     assert found.filters == gains.argsort(descending=True).tolist()
@@ -183,7 +183,7 @@ def test_removing_directions_takes_from_the_score_what_they_gave(
     eyes: LoadedModel, photo: Tensor
 ) -> None:
     matrix = torch.linalg.qr(torch.randn(6, 4)).Q.T
-    seen = replace(eyes, view={"1": views.directions(matrix)})
+    seen = eyes.seen({"1": views.directions(matrix)})
     found = explain(seen, photo, "1", target=1, count=1, ablate=True, recipe=QUICK)
     assert found.ablation is not None
     given = found.attribution[found.filters].sum()
@@ -193,7 +193,7 @@ def test_removing_directions_takes_from_the_score_what_they_gave(
 def test_other_methods_know_no_dictionary(eyes: LoadedModel, photo: Tensor) -> None:
     view = views.directions(torch.eye(6))
     with pytest.raises(ArgumentError, match="there is LayerGradientXActivation alone"):
-        explain(eyes, photo, "1", method="LayerGradCam", view=view)
+        explain(eyes.seen(view), photo, "1", method="LayerGradCam")
 
 
 Logits = namedtuple("Logits", "logits aux")
@@ -267,7 +267,12 @@ def test_a_vision_transformer_of_transformers_is_explained_as_it_is() -> None:
     assert_close(found.code, patches, atol=1e-5, rtol=1e-4)
     attended = views.compose(views.field(0), views.tokens(1), views.directions(torch.eye(32)[:5]))
     few = explain(
-        loaded, square, "vit.layers.0.attention", count=1, ablate=True, recipe=QUICK, view=attended
+        loaded.seen(attended),
+        square,
+        "vit.layers.0.attention",
+        count=1,
+        ablate=True,
+        recipe=QUICK,
     )
     assert few.attribution.shape == (5, 4, 4)
     assert few.ablation is not None

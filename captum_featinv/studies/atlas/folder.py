@@ -2,12 +2,14 @@
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from torch import Tensor
 
@@ -42,23 +44,21 @@ class Folder:
             OSError: it cannot be written to.
         """
         kept = self.manifest()
-        if kept is not None and not overwrite:
-            differs = plan.differences(kept)
-            if differs:
+        if kept is None:
+            self._require_empty()
+        elif differs := plan.differences(kept):
+            if not overwrite:
                 raise ArgumentError(
                     f"{str(self.path)!r} holds another atlas: {'; '.join(differs[:3])}; choose another "
                     "folder, or --overwrite"
                 )
-        if kept is None and not overwrite and self._holds_other_things():
-            raise ArgumentError(
-                f"{str(self.path)!r} holds files that are no atlas; name a new folder"
-            )
-        if kept is not None and overwrite and plan.differences(kept):
+            # Before the new manifest: pieces of both would have the same names.
             for part in (SHARDS, PHOTOS):
                 shutil.rmtree(self.path / part, ignore_errors=True)
-        for part in (SHARDS, PHOTOS):
-            (self.path / part).mkdir(parents=True, exist_ok=True)
+        # First of all, so that a process killed hereafter leaves an atlas.
         self.write(MANIFEST, (json.dumps(plan.to_dict(), indent=1) + "\n").encode())
+        for part in (SHARDS, PHOTOS):
+            (self.path / part).mkdir(exist_ok=True)
 
     def manifest(self) -> dict[str, Any] | None:
         """What the atlas is of, or None where none was begun.
@@ -115,22 +115,23 @@ class Folder:
             if not (self.path / name).is_file():
                 self.write(name, as_png(to_image(photo[0], mean=None)))
 
+    def shards(self) -> list[Shard]:
+        """The pieces that the atlas will have, in the order of the plan."""
+        kept = self.manifest() or {"shards": []}
+        return [Shard(s["layer"], s["photo"], tuple(s["filters"])) for s in kept["shards"]]
+
     def rows(self, shards: Iterable[Shard] | None = None) -> Iterator[Row]:
         """What was made, piece by piece, in the order of the plan."""
-        if shards is None:
-            kept = self.manifest() or {"shards": []}
-            shards = [Shard(s["layer"], s["photo"], tuple(s["filters"])) for s in kept["shards"]]
-        for shard in shards:
+        for shard in self.shards() if shards is None else shards:
             if self.has(shard):
                 rows: list[Row] = _parquet().read_table(self._file(shard)).to_pylist()
                 yield from rows
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file beside, and put it in its place when it is whole."""
-        beside = self.path / _UNFINISHED / f"{os.getpid()}-{Path(name).name}"
-        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path / _UNFINISHED / f"{_mine()}-{Path(name).name}"
         try:
-            with beside.open("wb") as file:
+            with _opened(beside) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -140,16 +141,53 @@ class Folder:
             raise
 
     def tidy(self) -> None:
-        """Take away what killed processes left, once all is made."""
-        shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
+        """Take away what killed processes of this machine left; what others write at stays."""
+        unfinished = self.path / _UNFINISHED
+        for path in unfinished.iterdir() if unfinished.is_dir() else ():
+            host, number, _ = path.name.split("-", 2)
+            if host == _host() and not _runs(int(number)):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or not empty
+            unfinished.rmdir()
 
     def _file(self, shard: Shard) -> Path:
         return self.path / SHARDS / f"{shard.name}.parquet"
 
-    def _holds_other_things(self) -> bool:
-        if self.path.exists() and not self.path.is_dir():
-            return True
-        return self.path.is_dir() and any(p.name != _UNFINISHED for p in self.path.iterdir())
+    def _require_empty(self) -> None:
+        there = self.path.iterdir() if self.path.is_dir() else ()
+        others = [one.name for one in there if one.name != _UNFINISHED]
+        if others or (self.path.exists() and not self.path.is_dir()):
+            raise ArgumentError(
+                f"{str(self.path)!r} holds files that are no atlas; name a new folder"
+            )
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A new file, in a folder that another process may just have found empty and taken away."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return path.open("wb")
+
+
+def _host() -> str:
+    return platform.node().replace("-", "_")
+
+
+def _mine() -> str:
+    """This process's, on this machine: no other writes files of this name."""
+    return f"{_host()}-{os.getpid()}"
+
+
+def _runs(number: int) -> bool:
+    """Whether there is a process of this number that is not this one, which writes nothing now."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return number != os.getpid()
 
 
 def _schema(arrow: Any) -> Any:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 import captum_featinv
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.display import as_saved
 from captum_featinv.models import LoadedModel
+from captum_featinv.network.digest import digest_of
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.studies.atlas.source import hash_of
 from captum_featinv.studies.atlas.survey import Survey
 
 # Pictures in a piece of work: enough that its file is worth opening, few enough that little is lost.
@@ -76,12 +76,11 @@ class Plan:
     def differences(self, kept: Mapping[str, Any]) -> list[str]:
         """How an atlas that was begun differs, a sentence a setting."""
         mine, theirs = self.to_dict(), dict(kept)
-        settings = mine["settings"] | dict.fromkeys(theirs.get("settings", {}))
+        new, old = mine["settings"], theirs.get("settings", {})
         said = [
-            f"{name} was {_short(theirs.get('settings', {}).get(name))}, not "
-            f"{_short(mine['settings'].get(name))}"
-            for name in settings
-            if theirs.get("settings", {}).get(name) != mine["settings"].get(name)
+            f"{name} was {_short(old.get(name))}, not {_short(new.get(name))}"
+            for name in new | old
+            if old.get(name) != new.get(name)
         ]
         if not said and mine != theirs:
             said.append("it has other filters")
@@ -117,10 +116,10 @@ def planned(
     ]
     settings = {
         "model": loaded.description,
-        "weights": hash_of(loaded.model),
+        "weights": digest_of(loaded.model.state_dict()),
         "layers": list(found),
         "view": None if loaded.view is None else repr(loaded.view),
-        "photos": {name: _hash_of(photo) for name, photo in photos.items()},
+        "photos": {name: digest_of({"photo": as_saved(p)}) for name, p in photos.items()},
         "photos_a_filter": photos_a_filter,
         "recipe": str(recipe),
         "precision": name_of(recipe.precision, list(photos.values())[:1]),
@@ -138,11 +137,6 @@ def _shards(layer: str, best: Sequence[Sequence[int]], names: Sequence[str]) -> 
         filters = [k for k, chosen in enumerate(best) if number in chosen]
         for start in range(0, len(filters), PICTURES):
             yield Shard(layer, name, tuple(filters[start : start + PICTURES]))
-
-
-def _hash_of(photo: Tensor) -> str:
-    pixels = (photo.clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous().numpy()
-    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]
 
 
 def _short(value: Any) -> str:

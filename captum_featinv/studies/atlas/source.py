@@ -1,16 +1,10 @@
 """The network that an atlas is of: by what makes it, so that every process makes it once."""
 
-import hashlib
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
-
 from captum_featinv.models import LoadedModel, load_model
-
-_DIGITS = 16  # of a hash: enough to tell the networks of one person apart
 
 
 @dataclass(frozen=True)
@@ -42,17 +36,3 @@ def loaded_from(source: Source) -> LoadedModel:
 def _loaded(named: Named) -> LoadedModel:
     given: dict[str, Any] = asdict(named)
     return load_model(given.pop("name"), given.pop("weights"), given.pop("pooling"), **given)
-
-
-def hash_of(model: nn.Module) -> str:
-    """The weights and buffers of a network, by their names, as some digits."""
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(_bytes_of(value))
-    return digest.hexdigest()[:_DIGITS]
-
-
-def _bytes_of(value: Tensor) -> bytes:
-    plain = value.detach().cpu().contiguous().flatten()
-    return plain.view(torch.uint8).numpy().tobytes() if len(plain) else b""

@@ -1,8 +1,8 @@
 """The paper's three claims (Xia et al. 2016, arXiv 1608.04170) and a fourth, measured on a network."""
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError, Mis
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
-from captum_featinv.network.views import View
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.claims.findings import Claims
@@ -45,12 +44,11 @@ def measure_claims(
     recipe: Recipe | None = None,
     seed: int = 0,
     show_progress: bool = False,
-    view: View | Mapping[str, View] | None = None,
 ) -> Claims:
     """Measure the claims on some live filters of some layers.
 
     Args:
-        loaded: the model.
+        loaded: the model; of `loaded.seen(...)` with dictionaries the claims are about directions.
         photos: displayable, (photos, 3, H, W), at least two.
         layers: their names, at least two, low ones first.
         filters: how many a layer, at least three; drawn among those that fire on every photo.
@@ -61,8 +59,6 @@ def measure_claims(
             at all layers: what changes with depth must not be the form of the search.
         seed: of filters, pictures and resamples.
         show_progress: show a progress bar for every batch of inversions.
-        view: of the layers, of all or by their names; the model's own if None. With dictionaries the
-            claims are about directions.
 
     Raises:
         ArgumentError: too few photos, layers or filters, or a judge that is to judge its own pictures.
@@ -72,7 +68,6 @@ def measure_claims(
         FeatInvWarning: a layer has fewer live filters than were asked for.
     """
     judge = RandomJudge() if judge is None else judge
-    loaded = loaded if view is None else replace(loaded, view=view)
     recipe = (Recipe.default() if recipe is None else recipe).suited()
     names = [find_layer(loaded.model, layer)[0] for layer in layers]
     _check(loaded, photos, names, filters, judge)

@@ -35,7 +35,7 @@ def write_gallery(folder: str | Path) -> Path:
             f"{str(folder)!r} holds no atlas (it has no manifest.json); name a folder that "
             "captum_featinv.studies.atlas wrote"
         )
-    shards = [Shard(s["layer"], s["photo"], tuple(s["filters"])) for s in manifest["shards"]]
+    shards = atlas.shards()
     site = Site(atlas)
     layers = _layers(atlas, manifest, shards, site)
     settings, silent = manifest.get("settings", {}), manifest.get("silent", {})

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +24,6 @@ from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.patterns import layers_like
 from captum_featinv.studies.atlas import Folder, Named, atlas, folder, plan
-from captum_featinv.studies.atlas.source import hash_of
 from captum_featinv.studies.atlas.survey import survey
 
 QUICK = Recipe.default(n_steps=2)
@@ -120,12 +122,7 @@ def test_a_survey_says_where_a_filter_fires_most(
 
 
 def test_directions_have_an_atlas_too(loaded: LoadedModel, photos: dict[str, Tensor]) -> None:
-    seen = LoadedModel(
-        loaded.model,
-        "tiny",
-        loaded.normalization,
-        view={"4": views.directions(torch.eye(6)[:2])},
-    )
+    seen = loaded.seen({"4": views.directions(torch.eye(6)[:2])})
     rows = list(atlas(seen, photos, LAYERS, recipe=QUICK))
     assert {row["filter"] for row in rows if row["layer"] == "4"} <= {0, 1}
     assert max(row["filter"] for row in rows if row["layer"] == "1") > 1
@@ -220,6 +217,8 @@ def test_another_atlas_is_not_mixed_with_what_is_there(
     with pytest.raises(ArgumentError, match=f"another atlas: {text}.*--overwrite"):
         list(atlas(loaded, photos, **(given | change)))
     made = list(atlas(loaded, photos, **(given | change), overwrite=True))
+    afresh = atlas(loaded, photos, **(given | change | {"out": None}))
+    assert without_times(made) == without_times(afresh)
     assert without_times(Folder(tmp_path / "a").rows()) == without_times(made)
 
 
@@ -230,20 +229,79 @@ def test_other_weights_or_another_photo_are_another_atlas(
     list(atlas(loaded, photos, **given))
     with pytest.raises(ArgumentError, match="photos was"):
         list(atlas(loaded, photos | {"a": photos["a"].flip(-1)}, **given))
-    before = hash_of(loaded.model)
     with torch.no_grad():
         loaded.model[0].weight[0, 0, 0, 0] += 0.001
-    assert hash_of(loaded.model) != before
     with pytest.raises(ArgumentError, match="weights was"):
         list(atlas(loaded, photos, **given))
+
+
+def test_other_directions_are_another_atlas(
+    loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """Also where they are as many: pieces of both have the same names."""
+    given: dict[str, Any] = {"recipe": QUICK, "out": tmp_path / "a"}
+    mirrored = [views.directions(sign * torch.eye(6)[:2]) for sign in (1, -1)]
+    encoders = [views.dictionary(nn.Linear(6, 2)) for _ in range(2)]
+    for one, other in (mirrored, encoders):
+        list(atlas(loaded.seen(one), photos, ["4"], **given, overwrite=True))
+        with pytest.raises(ArgumentError, match="view was"):
+            list(atlas(loaded.seen(other), photos, ["4"], **given))
+
+
+def test_a_process_killed_before_its_first_piece_leaves_an_atlas(
+    loaded: LoadedModel,
+    photos: dict[str, Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever it did last, the same atlas goes on."""
+
+    class Killed(BaseException):
+        pass
+
+    made = {"left": 0}
+
+    def dying(call: Any) -> Any:
+        def calls(*args: Any, **kwargs: Any) -> Any:
+            made["left"] -= 1
+            if made["left"] < 0:
+                raise Killed
+            return call(*args, **kwargs)
+
+        return calls
+
+    given: dict[str, Any] = {"recipe": QUICK, "out": tmp_path / "a"}
+    for moment in range(8):
+        made["left"] = moment
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "mkdir", dying(Path.mkdir))
+            patch.setattr(Path, "replace", dying(Path.replace))
+            with pytest.raises(Killed):
+                list(atlas(loaded, photos, ["4"], **given))
+    assert list(atlas(loaded, photos, ["4"], **given))
+
+
+def test_what_another_process_writes_at_stays(
+    loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
+) -> None:
+    unfinished = tmp_path / "a" / ".unfinished"
+    unfinished.mkdir(parents=True)
+    host, dead = folder._host(), subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = [f"{host}-{number}-x" for number in (os.getppid(), dead.pid)] + [f"else-{dead.pid}-x"]
+    for name in names:
+        (unfinished / name).write_text("half")
+    list(atlas(loaded, photos, ["4"], recipe=QUICK, out=tmp_path / "a"))
+    assert sorted(one.name for one in unfinished.iterdir()) == sorted([names[0], names[2]])
 
 
 def test_a_folder_of_other_things_stays_as_it_is(
     loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years")
-    with pytest.raises(ArgumentError, match="files that are no atlas"):
-        list(atlas(loaded, photos, LAYERS, recipe=QUICK, out=tmp_path))
+    for overwrite in (False, True):
+        with pytest.raises(ArgumentError, match="files that are no atlas"):
+            list(atlas(loaded, photos, LAYERS, recipe=QUICK, out=tmp_path, overwrite=overwrite))
     assert files(tmp_path) == ["thesis.txt"]
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "manifest.json").write_text("{")
