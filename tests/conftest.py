@@ -1,5 +1,6 @@
 """What many tests need: a small network with in-place and reused modules, and some photos."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -39,10 +40,11 @@ def _seed() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One thread for tiny networks, which more would only slow down."""
+    """One thread for tiny networks, which more would only slow down; else a worker's share."""
     threads = torch.get_num_threads()
-    if not any(request.node.get_closest_marker(marker) for marker in ("slow", "bench")):
-        torch.set_num_threads(1)
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    large = any(request.node.get_closest_marker(marker) for marker in ("slow", "bench"))
+    torch.set_num_threads(max(1, threads // workers) if large else 1)
     yield
     torch.set_num_threads(threads)
 

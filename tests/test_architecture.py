@@ -29,21 +29,36 @@ def in_a_fresh_interpreter(code: str) -> str:
     return done.stdout
 
 
-def test_every_module_imports_without_a_warning() -> None:
-    in_a_fresh_interpreter(f"import {', '.join(m.removesuffix('.__init__') for m in MODULES)}")
-
-
-def test_importing_needs_no_extra_and_changes_nothing() -> None:
-    """None of the optional packages is loaded, and the global dice are left alone."""
+def test_importing_needs_no_extra_warns_of_nothing_and_changes_nothing() -> None:
+    """In one fresh interpreter, for each costs seconds; the global dice are left alone too."""
     code = """
 import sys, torch
-for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia", "timm"):
-    sys.modules[extra] = None
+extras = ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia", "decorator", "timm")
+sys.modules |= dict.fromkeys(extras)
 before = torch.random.get_rng_state()
-import captum_featinv, captum_featinv.cli
+import captum_featinv
+assert not [name for name in sys.modules if name.startswith("captum_featinv.studies")]
+
+import captum_featinv.display  # an old path, dot by dot
+captum_featinv.display.to_image
+
+from captum_featinv import objectives as of  # without Lucent
+loss = of.as_objective("a.b:1") - 2 * of.diversity("a_b") + of.feature_map_ref("a_b", 0)
+
+import captum_featinv.studies
+assert "captum_featinv.studies.claims.figures" not in sys.modules
+from captum_featinv.studies import claim_figures
+assert callable(claim_figures)
+
+import captum_featinv.cli
 assert torch.equal(before, torch.random.get_rng_state())
+loss(lambda layer: torch.rand(2, 3, 4, 5))
+
+for extra in extras:
+    del sys.modules[extra]
 """
-    in_a_fresh_interpreter(code)
+    all_ = f"import {', '.join(module.removesuffix('.__init__') for module in MODULES)}"
+    in_a_fresh_interpreter(code + all_)
 
 
 def imported_from_us(text: str) -> set[tuple[str, str]]:
@@ -92,24 +107,7 @@ def test_an_old_path_is_the_module_that_took_its_place(old: str) -> None:
     assert import_module(f"captum_featinv.{old}") is import_module(f"captum_featinv.{MOVED[old]}")
 
 
-def test_an_old_path_can_be_followed_dot_by_dot() -> None:
-    in_a_fresh_interpreter("import captum_featinv.display; captum_featinv.display.to_image")
-
-
-def test_the_studies_are_not_loaded_with_the_package_and_draw_only_when_asked() -> None:
-    code = """
-import sys, captum_featinv
-assert not [name for name in sys.modules if name.startswith("captum_featinv.studies")]
-for extra in ("h5py", "skimage", "safetensors", "lucent", "dreamlens", "kornia", "timm"):
-    sys.modules[extra] = None
-import captum_featinv.studies
-assert "captum_featinv.studies.claims.figures" not in sys.modules
-from captum_featinv.studies import claim_figures
-assert callable(claim_figures)
-"""
-    in_a_fresh_interpreter(code)
-
-
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::captum_featinv.errors.FeatInvWarning")
 def test_the_readmes_code_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -123,15 +121,8 @@ def test_the_readmes_code_runs(
     assert "robust" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "script",
-    # The claims and the answers are many pictures even in two steps.
-    [
-        pytest.param(s, marks=[pytest.mark.slow] * s.stem.startswith(("06", "08", "09")))
-        for s in TUTORIALS
-    ],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("script", TUTORIALS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings(
     "ignore::captum_featinv.errors.FeatInvWarning",
     "ignore:FigureCanvasAgg",

@@ -72,6 +72,7 @@ def test_a_residual_network_with_random_weights_is_measured_and_named_as_a_contr
             assert len(figure.convert("RGB").getcolors(1 << 24)) > 20
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures_and_another_judge_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -57,7 +57,8 @@ def lucent() -> SimpleNamespace:
 
 
 def network(name: str) -> nn.Module:
-    extra = {"init_weights": False, "aux_logits": False} if name == "googlenet" else {}
+    extra = {"init_weights": False} if name in ("googlenet", "vgg16") else {}
+    extra |= {"aux_logits": False} if name == "googlenet" else {}
     torch.manual_seed(3)
     model: nn.Module = torchvision.models.get_model(name, weights=None, **extra)
     return model.eval()
