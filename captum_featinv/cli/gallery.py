@@ -12,7 +12,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", metavar="FOLDER", type=Path, help="of an atlas; index.html is written into it"
     )
+    parser.add_argument(
+        "--sheets",
+        action="store_true",
+        help="write each layer's textures on one sheet too, gallery/sheets/LAYER.png",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
-    print(f"wrote {write_gallery(options.folder)}")  # noqa: T201
+    print(f"wrote {write_gallery(options.folder, sheets=options.sheets)}")  # noqa: T201

@@ -95,7 +95,7 @@ class Folder:
         self.write(f"{SHARDS}/{self._file(shard).name}", buffer.getvalue().to_pybytes())
 
     def keep_survey(self, rows: Sequence[Row]) -> None:
-        """Where each filter fires most, on the photos on which it does: see `Survey.best`."""
+        """Where each filter fires most: the rows of `Survey.strongest_places`."""
         arrow = _arrow()
         buffer = arrow.BufferOutputStream()
         _parquet().write_table(arrow.Table.from_pylist(list(rows)), buffer)
@@ -136,8 +136,11 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self.path / name)
-        except BaseException:
-            beside.unlink(missing_ok=True)
+        except BaseException as error:
+            with suppress(OSError):  # a disk that fails may do so again
+                beside.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(self.path / name)  # which disk is full
             raise
 
     def tidy(self) -> None:

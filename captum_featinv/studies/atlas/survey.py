@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import LIVE, energies
-from captum_featinv.errors import ArgumentError
+from captum_featinv.errors import ArgumentError, LayerError
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.activations import Activations
+from captum_featinv.network.anatomy import receptive_field
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import Reader
@@ -24,6 +25,8 @@ _PLACES = 3  # a filter
 class Survey:
     """What each filter of a layer does on each photo, (photos, filters) each."""
 
+    field: int
+    """how many pixels of a photo's height a place sees, all of them where that cannot be told"""
     energy: Tensor
     """the sum of what is positive"""
     fires: Tensor
@@ -59,6 +62,7 @@ class Survey:
                         "activation": float(self.strongest[photo, k]),
                         "down": float(self.down[photo, k]),
                         "across": float(self.across[photo, k]),
+                        "field": self.field,
                     }
 
     def best_photos(self, count: int) -> list[list[int]]:
@@ -104,10 +108,20 @@ def survey(
             inputs = loaded.normalization.to_model(photo.to(device))
             for name, code in reader.read(Inputs((inputs,))).items():
                 kept[name].append(_said(code))
+    first = loaded.normalization.to_model(next(iter(photos.values())).to(device))
     return {
-        name: Survey(*(torch.cat(part) for part in zip(*said, strict=True)))
+        name: Survey(
+            _field(loaded, name, first), *(torch.cat(part) for part in zip(*said, strict=True))
+        )
         for name, said in kept.items()
     }
+
+
+def _field(loaded: LoadedModel, layer: str, inputs: Tensor) -> int:
+    try:
+        return receptive_field(loaded.model, layer, inputs)
+    except LayerError:  # not maps, so that every place may see all
+        return inputs.shape[-2]
 
 
 def _said(code: Tensor) -> tuple[Tensor, ...]:

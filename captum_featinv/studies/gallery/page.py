@@ -29,12 +29,12 @@ def as_script(name: str, value: Any) -> bytes:
     return f"const {name} = {text};\n".encode()
 
 
-def data(layers: Sequence[Layer], photos: Sequence[tuple[str, str | None]]) -> bytes:
+def data(layers: Sequence[Layer], photos: Sequence[tuple[str, str | None, int, int]]) -> bytes:
     """What the page's script shows.
 
     Args:
         layers: with their pictures.
-        photos: each one's name, and its file if there is one.
+        photos: each one's name, its file if there is one, and its width and height.
     """
     return as_script(
         "ATLAS",
@@ -49,6 +49,9 @@ def data(layers: Sequence[Layer], photos: Sequence[tuple[str, str | None]]) -> b
                     "folder": layer.folder,
                     "sheets": layer.sheets,
                     "entries": layer.entries,
+                    "field": layer.field,
+                    "places": layer.places,
+                    "paper": layer.paper,
                 }
                 for layer in layers
             ],

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from captum_featinv.errors import ArgumentError
 from captum_featinv.studies.atlas import Folder, Shard
 from captum_featinv.studies.atlas.folder import PHOTOS
@@ -12,7 +14,7 @@ from captum_featinv.studies.gallery.page import ASSETS, asset, data, page
 from captum_featinv.studies.gallery.site import Site
 
 
-def write_gallery(folder: str | Path) -> Path:
+def write_gallery(folder: str | Path, *, sheets: bool = False) -> Path:
     """Make `index.html` of an atlas, at any time: what is not made yet is not shown.
 
     The page needs its folder, and nothing else: no server, no network. The same atlas gives the same
@@ -20,6 +22,7 @@ def write_gallery(folder: str | Path) -> Path:
 
     Args:
         folder: of an atlas.
+        sheets: whether to write each layer's textures on one sheet too, `gallery/sheets/LAYER.png`.
 
     Returns:
         Where the page is.
@@ -37,11 +40,11 @@ def write_gallery(folder: str | Path) -> Path:
         )
     shards = atlas.shards()
     site = Site(atlas)
-    layers = _layers(atlas, manifest, shards, site)
+    layers = _layers(atlas, manifest, shards, site, sheets=sheets)
     settings, silent = manifest.get("settings", {}), manifest.get("silent", {})
     for name in ASSETS:
         site.write(f"gallery/{name}", asset(name))
-    photos = [(printable(name), _photo(atlas, n)) for n, name in enumerate(_photos(manifest))]
+    photos = [(printable(name), *_photo(atlas, n)) for n, name in enumerate(_photos(manifest))]
     site.write("gallery/data.js", data(layers, photos))
     planned = sum(len(shard.filters) for shard in shards)
     site.write("index.html", page(settings, layers, silent, photos=len(photos), planned=planned))
@@ -52,14 +55,24 @@ def write_gallery(folder: str | Path) -> Path:
 
 
 def _layers(
-    atlas: Folder, manifest: dict[str, Any], shards: list[Shard], site: Site
+    atlas: Folder, manifest: dict[str, Any], shards: list[Shard], site: Site, *, sheets: bool
 ) -> list[Layer]:
     """One after the other, so that no more than a layer is in memory."""
     number = {photo: n for n, photo in enumerate(_photos(manifest))}
     names = manifest.get("settings", {}).get("layers", [])
     folders = folder_names([*names, *(shard.layer for shard in shards)])
+    places = atlas.survey()
+    title = str(manifest.get("settings", {}).get("model", "a network")) if sheets else None
     return [
-        layer_of(name, folder, atlas.rows(s for s in shards if s.layer == name), number, site.write)
+        layer_of(
+            name,
+            folder,
+            atlas.rows(s for s in shards if s.layer == name),
+            [place for place in places if place["layer"] == name],
+            number,
+            site.write,
+            title=title,
+        )
         for name, folder in folders.items()
     ]
 
@@ -69,6 +82,10 @@ def _photos(manifest: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys([*known, *(shard["photo"] for shard in manifest["shards"])]))
 
 
-def _photo(atlas: Folder, number: int) -> str | None:
+def _photo(atlas: Folder, number: int) -> tuple[str | None, int, int]:
+    """Its file, if it has one, and its width and height."""
     name = f"{PHOTOS}/{number}.png"
-    return name if (atlas.path / name).is_file() else None
+    if not (atlas.path / name).is_file():
+        return None, 0, 0
+    with Image.open(atlas.path / name) as picture:
+        return name, *picture.size

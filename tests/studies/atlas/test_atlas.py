@@ -358,6 +358,38 @@ def test_pandas_reads_the_files_as_they_are(
     assert best.share == max(row["share"] for row in rows)
 
 
+def test_duckdb_asks_the_files_as_they_are(
+    loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    rows = list(atlas(loaded, photos, LAYERS, recipe=QUICK, out=tmp_path / "a"))
+    asked = (
+        "select layer, filter, octet_length(image) from '{}/*.parquet' order by share desc limit 1"
+    )
+    with duckdb.connect() as base:
+        (found,) = base.sql(asked.format(tmp_path / "a" / "shards")).fetchall()
+    best = max(rows, key=lambda row: row["share"])
+    assert found == (best["layer"], best["filter"], len(best["image"]))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_hugging_faces_datasets_read_the_files_as_they_are(
+    loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """Cast to its kind, the column of bytes is one of pictures."""
+    datasets = pytest.importorskip("datasets")
+    rows = list(atlas(loaded, photos, LAYERS, recipe=QUICK, out=tmp_path / "a"))
+    found = datasets.Dataset.from_parquet(
+        [str(path) for path in sorted((tmp_path / "a" / "shards").iterdir())],
+        cache_dir=str(tmp_path / "cache"),
+    )
+    assert found.num_rows == len(rows)
+    first = found.cast_column("image", datasets.Image())[0]
+    (same,) = [row for row in rows if key(row) == key(first)]
+    expected = Image.open(io.BytesIO(same["image"]))
+    assert np.array_equal(np.asarray(first["image"]), np.asarray(expected))
+
+
 def test_a_pieces_name_is_its_own_and_fit_for_a_file() -> None:
     names = {
         plan.Shard(layer, photo, filters).name

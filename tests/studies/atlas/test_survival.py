@@ -2,8 +2,12 @@
 
 import os
 import random
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +96,54 @@ def test_two_workers_of_which_one_dies_make_what_one_process_does(
         made += rows
     assert without_times(made) == without_times(whole)
     assert files(tmp_path / "c") == files(tmp_path / "whole")
+
+
+@contextmanager
+def mounted(place: Path, *options: str) -> Iterator[None]:
+    """A small file system of its own, where this process may make one."""
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", *options, "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_and_what_was_made_stays(one_thread: None, tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with mounted(disk, "-o", "size=300k"):
+        with pytest.raises(OSError, match=r"No space left on device: .*disk/atlas/") as caught:
+            make(disk / "atlas")
+        kept = len(list(Folder(disk / "atlas").rows()))
+        print(f"\n{caught.value}: {kept} pictures of {len(whole)} kept")
+        assert 0 < kept < len(whole)
+        assert not any(".unfinished/" in name for name in files(disk / "atlas"))
+        shutil.copytree(disk / "atlas", tmp_path / "larger")
+    assert without_times(make(tmp_path / "larger")) == without_times(whole)
+    assert files(tmp_path / "larger") == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_folder_that_may_not_be_written_to_is_said_and_stays(
+    one_thread: None, tmp_path: Path
+) -> None:
+    """Mounted for reading alone, for nothing else keeps a file from the administrator."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with mounted(disk):
+        rows = atlas(network(), some_photos(), LAYERS, recipe=RECIPE, out=disk / "atlas")
+        next(rows)
+        rows.close()
+        kept = without_times(Folder(disk / "atlas").rows())
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        for place in (disk / "atlas", disk / "other"):
+            with pytest.raises(OSError, match=r"Read-only file system: .*disk"):
+                make(place)
+        assert without_times(Folder(disk / "atlas").rows()) == kept
+        assert kept

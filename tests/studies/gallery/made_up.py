@@ -44,8 +44,31 @@ def row(layers: Sequence[str], layer: int, filter_: int, photo: str, *, textured
         "silent": False,
     }
     known = {"layer": layers[layer], "filter": filter_, "photo": photo}
-    image = png(layer, filter_, textured=textured)
-    return {**figures, **changed, **known, "image": image, "edges": 0.1, "seconds": 1.5}
+    made = {"image": png(layer, filter_, textured=textured), "map": map_png(filter_)}
+    return {**figures, **changed, **known, **made, "edges": 0.1, "seconds": 1.5}
+
+
+def map_png(filter_: int) -> bytes:
+    """Bright in one of four by five places."""
+    pixels = np.zeros((4, 5), dtype=np.uint8)
+    pixels.flat[filter_ % 20] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def place(layer: str, filter_: int, photo: str) -> Row:
+    """The middle of the place at which the map is bright; it sees 8 pixels."""
+    down, across = divmod(filter_ % 20, 5)
+    where = {"down": (down + 0.5) / 4, "across": (across + 0.5) / 5}
+    return {
+        "layer": layer,
+        "filter": filter_,
+        "photo": photo,
+        "activation": 2.5,
+        **where,
+        "field": 8,
+    }
 
 
 def atlas_of(
@@ -81,4 +104,7 @@ def atlas_of(
         number = layers.index(shard.layer)
         rows = [row(layers, number, k, shard.photo, textured=textured) for k in shard.filters]
         folder.keep(shard, rows, {})
+    folder.keep_survey(
+        [place(s.layer, k, photo) for s in shards for k in s.filters for photo in photos]
+    )
     return folder

@@ -18,7 +18,7 @@ from captum_featinv.studies.gallery.figures import FIGURES, SORTS
 from captum_featinv.studies.gallery.naming import folder_names, printable
 from captum_featinv.studies.gallery.page import as_script
 from captum_featinv.studies.gallery.sprites import CELL, COLUMNS, sheets
-from tests.studies.gallery.made_up import HOSTILE, atlas_of, colour_of, png
+from tests.studies.gallery.made_up import HOSTILE, atlas_of, colour_of, map_png, png
 
 
 def data_of(path: Path) -> Any:
@@ -64,7 +64,7 @@ def test_the_data_hold_every_row_by_layer_and_filter(tmp_path: Path) -> None:
         assert [filter_ for filter_, *_ in layer["entries"]] == list(range(20))
         for filter_, photo, *values in layer["entries"]:
             row, said = rows[layer["name"], filter_], dict(zip(keys, values, strict=True))
-            assert data["photos"][photo] == [row["photo"], None]
+            assert data["photos"][photo] == [row["photo"], None, 0, 0]
             assert said["share"] == pytest.approx(row["share"], rel=1e-4)
             assert said["rank"] == row["rank"]
             assert said["twin"] == row["twin"]
@@ -88,9 +88,44 @@ def test_the_picture_of_a_row_is_kept_byte_by_byte(tmp_path: Path) -> None:
     folder = atlas_of(tmp_path / "atlas")
     write_gallery(folder.path)
     pictures = folder.path / "gallery" / "pictures"
-    assert len(list(pictures.rglob("*.png"))) == 40
+    assert len(list(pictures.rglob("*.png"))) == 2 * 40
     # Of filters 8 to 15 the photo is the second.
     assert (pictures / "features.13" / "9-1.png").read_bytes() == png(1, 9)
+    assert (pictures / "features.13" / "9-1-map.png").read_bytes() == map_png(9)
+
+
+def test_the_data_hold_where_a_filter_fires_most(tmp_path: Path) -> None:
+    folder = atlas_of(tmp_path / "atlas")
+    (folder.path / "photos" / "1.png").write_bytes(png(0, 3))
+    write_gallery(folder.path)
+    data = data_of(folder.path)
+    assert data["photos"] == [["cat", None, 0, 0], ["dog", "photos/1.png", 26, 20]]
+    for layer in data["layers"]:
+        assert layer["field"] == 8
+        assert set(layer["places"]) == {str(k) for k in range(20)}
+        assert layer["places"]["7"] == [[0, 2.5, 0.375, 0.5], [1, 2.5, 0.375, 0.5]]
+
+
+def test_an_atlas_without_its_survey_is_shown_all_the_same(tmp_path: Path) -> None:
+    folder = atlas_of(tmp_path / "atlas")
+    (folder.path / "survey.parquet").unlink()
+    write_gallery(folder.path)
+    assert all(layer["places"] == {} for layer in data_of(folder.path)["layers"])
+
+
+def test_a_layers_textures_are_on_one_sheet_where_asked_for(tmp_path: Path) -> None:
+    folder = atlas_of(tmp_path / "atlas", model=HOSTILE)
+    write_gallery(folder.path)
+    assert {layer["paper"] for layer in data_of(folder.path)["layers"]} == {None}
+    assert main(["gallery", str(folder.path), "--sheets"]) == 0
+    for number, layer in enumerate(data_of(folder.path)["layers"]):
+        assert layer["paper"] == f"gallery/sheets/{layer['name']}.png"
+        sheet = np.asarray(Image.open(folder.path / layer["paper"])).astype(int)
+        for filter_ in range(20):  # each at its own size, and once
+            same = (np.abs(sheet - colour_of(number, filter_)).max(2) == 0).sum()
+            assert same == 20 * 26
+    write_gallery(folder.path)
+    assert not (folder.path / "gallery" / "sheets").exists()
 
 
 def test_a_thumbnail_is_where_the_page_looks_for_it(tmp_path: Path) -> None:
@@ -166,7 +201,7 @@ def test_photos_are_shown_where_they_are_kept(tmp_path: Path) -> None:
     folder = atlas_of(tmp_path / "atlas")
     (folder.path / "photos" / "1.png").write_bytes(png(0, 0))
     write_gallery(folder.path)
-    assert data_of(folder.path)["photos"] == [["cat", None], ["dog", "photos/1.png"]]
+    assert data_of(folder.path)["photos"] == [["cat", None, 0, 0], ["dog", "photos/1.png", 26, 20]]
 
 
 def test_silent_filters_are_listed_by_layer(tmp_path: Path) -> None:
@@ -210,8 +245,10 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     data = data_of(folder.path)
     assert [layer["name"] for layer in data["layers"]] == list(map(printable, HOSTILE_NAMES))
     written = [name for name in files_of(tmp_path) if "/pictures/" in name]
-    assert all(re.fullmatch(r"\w+/gallery/pictures/[\w.-]+/\d-\d\.png", name) for name in written)
-    assert len({name.lower() for name in written}) == 18 + 18
+    assert all(
+        re.fullmatch(r"\w+/gallery/pictures/[\w.-]+/\d-\d(-map)?\.png", name) for name in written
+    )
+    assert len({name.lower() for name in written}) == 2 * (18 + 18)
     assert {path.name for path in tmp_path.iterdir()} == {"atlas", "harmless"}
 
 

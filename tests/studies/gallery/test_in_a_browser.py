@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from selenium import webdriver
@@ -305,6 +306,70 @@ def test_what_is_enlarged_is_whole_with_its_photo_and_figures(page: Page) -> Non
     page.wait_for(None)
     page.click(".cell")  # the first photo, which has no file
     assert not page.browser.find_element(By.ID, "photo").is_displayed()
+    WebDriverWait(page.browser, 5, 0.02).until(lambda _: page.ask(script, "map") == 5)
+    assert page.browser.find_element(By.ID, "map").is_displayed()
+
+
+def colour_at(picture: Image.Image, down: float, across: float) -> tuple[int, int, int]:
+    place = int(across * picture.width), int(down * picture.height)
+    seen = picture.getpixel(place)
+    assert isinstance(seen, tuple)
+    return seen[0], seen[1], seen[2]
+
+
+def test_the_photo_is_lit_where_the_filter_fires(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    folder = atlas_of(tmp_path / "atlas")
+    (folder.path / "photos" / "1.png").write_bytes(png(0, 3))  # in one colour
+    page = Page(browser, write_gallery(folder.path))
+    page.click("section:nth-of-type(2) .cell:nth-child(9)")  # filter 8: row 1 of 4, column 3 of 5
+    for shown, width in (("lit", 26), ("map", 5)):
+        script = f"document.getElementById('{shown}').naturalWidth"
+        WebDriverWait(page.browser, 5, 0.02).until(lambda _, s=script, w=width: page.ask(s) == w)
+    lit = page.browser.find_element(By.CLASS_NAME, "lit").screenshot_as_png
+    picture = Image.open(io.BytesIO(lit)).convert("RGB")
+    there, elsewhere = colour_at(picture, 1.5 / 4, 3.5 / 5), colour_at(picture, 3.5 / 4, 0.5 / 5)
+    assert all(abs(a - b) <= 12 for a, b in zip(there, colour_of(0, 3), strict=True))
+    assert all(abs(a - 0.15 * b) <= 12 for a, b in zip(elsewhere, colour_of(0, 3), strict=True))
+
+
+def test_patches_are_what_excites_the_filter_most(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    """8 pixels around the place in the photo, and no further than its edge."""
+    folder = atlas_of(tmp_path / "atlas")
+    photo = np.zeros((20, 26, 3), dtype=np.uint8)
+    photo[6:14, 9:17] = (200, 60, 20)  # around the middle of row 1, column 2: (7.5, 13), cut at 3.5
+    photo[:8, :8] = (20, 60, 200)
+    Image.fromarray(photo).save(folder.path / "photos" / "1.png")
+    page = Page(browser, write_gallery(folder.path))
+    for cell, down, colour in ((8, 0.75, (200, 60, 20)), (1, 0.5, (20, 60, 200))):
+        page.click(f"section:nth-of-type(2) .cell:nth-child({cell})")
+        (patch,) = page.browser.find_elements(By.CLASS_NAME, "patch")
+        assert patch.get_attribute("aria-label") == "Patch from photo dog, activation 2.5"
+        picture = Image.open(io.BytesIO(patch.screenshot_as_png)).convert("RGB")
+        seen = colour_at(picture, down, 0.5)
+        assert all(abs(a - b) <= 8 for a, b in zip(seen, colour, strict=True))
+        said = page.browser.find_element(By.ID, "patches-said").text
+        assert said.endswith("patches of 8 pixels, all that a place sees")
+        page.press(Keys.ESCAPE)
+        page.wait_for(None)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_accessibility_check_finds_nothing(page: Page, scheme: str) -> None:
+    """axe's rules on the wall and on what is enlarged; in both schemes, for contrast."""
+    checker = pytest.importorskip("axe_core_python.selenium").Axe()
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    for selector in (None, ".cell"):
+        if selector:
+            page.click(selector)
+        found = checker.run(page.browser)
+        assert found["passes"]
+        said = [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]]
+        print(f"\n{scheme}: {len(found['passes'])} rules hold, {len(said)} do not")
+        assert said == []
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_thumbnails_show_the_filters_own_part_of_the_sheet(page: Page) -> None:

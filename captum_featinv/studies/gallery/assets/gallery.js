@@ -135,9 +135,17 @@
       const section = make("section");
       const title = make("h2", "", `${layer.name} `);
       title.append(make("small", "", String(own.length)));
+      if (layer.paper !== null) title.append(" ", sheetOf(layer));
       section.append(title, grid(own));
       return [section];
     });
+  }
+
+  function sheetOf(layer) {
+    const link = make("a", "", "one sheet");
+    link.href = layer.paper;
+    link.ariaLabel = `${layer.name}, all textures on one sheet`;
+    return link;
   }
 
   function grid(some) {
@@ -245,15 +253,51 @@
     const among = shown.includes(entry) ? shown : entries;
     $("shown-name").textContent = nameOf(entry);
     $("shown-place").textContent = `${among.indexOf(entry) + 1} of ${among.length}`;
-    $("picture").src = `gallery/pictures/${entry.layer.folder}/${entry.filter}-${entry.photo}.png`;
+    const own = `gallery/pictures/${entry.layer.folder}/${entry.filter}-${entry.photo}`;
+    $("picture").src = `${own}.png`;
+    $("map").src = `${own}-map.png`;
+    $("map").alt = `Where ${nameOf(entry)} fires in the photo: bright`;
     $("picture").alt = `Texture of ${nameOf(entry)}`;
     $("photo-figure").hidden = file === null;
     $("picture").closest(".pair").classList.toggle("alone", file === null);
-    if (file !== null) $("photo").src = file;
+    $("lit").hidden = file === null;
+    if (file !== null) for (const id of ["photo", "lit"]) $(id).src = file;
     $("photo").alt = `Photo ${photo}`;
     $("photo-name").textContent = `photo: ${photo}`;
+    patches(entry);
     $("figures").replaceChildren(...lines(entry, photo));
     if (!dialog.open) dialog.showModal();
+  }
+
+  /** What the filter sees where it fires most, cut out of the photos. */
+  function patches(entry) {
+    const {field, places} = entry.layer;
+    const cut = (places[entry.filter] ?? []).filter(([photo]) => ATLAS.photos[photo][1] !== null);
+    $("patches").replaceChildren(...cut.map((place) => patch(field, ...place)));
+    $("patches-figure").hidden = cut.length === 0;
+    const whole = cut.every(([photo]) => field >= Math.min(...ATLAS.photos[photo].slice(2)));
+    $("patches-said").textContent = whole
+      ? "the photos that excite it most; a place of this layer sees all of a photo"
+      : `what excites it most in the photos: patches of ${field} pixels, all that a place sees`;
+  }
+
+  function patch(field, number, activation, down, across) {
+    const [name, file, width, height] = ATLAS.photos[number];
+    const side = Math.min(field, width, height);
+    const shift = (middle, length) =>
+      length > side ? 100 * clamp(middle * length - side / 2, 0, length - side) / (length - side) : 0;
+    const shown = make("span", "patch");
+    shown.role = "img";
+    shown.title = `from photo ${name}, activation ${short(activation)}`;
+    shown.ariaLabel = `Patch ${shown.title}`;
+    shown.style.backgroundImage = `url("${file}")`;
+    shown.style.backgroundSize = `${100 * width / side}% ${100 * height / side}%`;
+    shown.style.backgroundPosition = `${shift(across, width)}% ${shift(down, height)}%`;
+    return shown;
+  }
+
+  function clamp(value, least, most) {
+    return Math.min(Math.max(value, least), most);
   }
 
   function lines(entry, photo) {

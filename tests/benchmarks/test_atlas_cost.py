@@ -1,0 +1,132 @@
+"""What an atlas adds to its inversions, in time and in memory, and what a second worker saves."""
+
+import multiprocessing
+import resource
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from captum_featinv import FeatureMapInversion, Recipe
+from captum_featinv.codes import live_filters
+from captum_featinv.images.normalization import Normalization
+from captum_featinv.models import LoadedModel
+from captum_featinv.network import read_code
+from captum_featinv.studies.atlas import Named, atlas, cluster
+from captum_featinv.studies.atlas.plan import PICTURES
+from tests.benchmarks.grid import photo
+
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+]
+
+VGG = Named("vgg16", "hed", "average")
+LAYER = "features.15"  # relu3_3
+ROUNDS = 3  # at most: whatever else the machine does only adds
+OVERHEAD, SCALING = 1.05, 0.6
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def least(bar: float, under: Callable[[], float], over: Callable[[], float]) -> tuple[float, float]:
+    """The least of either, from rounds that go on while their ratio misses the bar."""
+    least_under = least_over = float("inf")
+    for _ in range(ROUNDS):
+        least_under, least_over = min(least_under, under()), min(least_over, over())
+        if least_over <= bar * least_under:
+            break
+    return least_under, least_over
+
+
+def bare(inputs: Tensor, filters: list[int]) -> float:
+    """Seconds of the processor for the pictures and their figures alone, as many at once."""
+    loaded = VGG.load()
+    fmi = FeatureMapInversion(
+        loaded.model, LAYER, mean=loaded.normalization.mean, std=loaded.normalization.std
+    )
+    begun = process_time()
+    for start in range(0, len(filters), PICTURES):
+        some = filters[start : start + PICTURES]
+        fmi.report(fmi.attribute(inputs, some), inputs, some)
+    return process_time() - begun
+
+
+def whole(shown: Tensor, part: tuple[int, int], clock: Callable[[], float], **how: Any) -> float:
+    """Seconds for a part of the atlas of a layer, in a new folder."""
+    with tempfile.TemporaryDirectory() as place:
+        begun = clock()
+        for _ in atlas(VGG, {"cat": shown}, [LAYER], out=Path(place) / "a", part=part, **how):
+            pass
+        return clock() - begun
+
+
+@pytest.mark.filterwarnings("ignore::captum_featinv.errors.FeatInvWarning")
+def test_an_atlas_takes_little_longer_than_its_inversions() -> None:
+    """32 filters at relu3_3: the survey, the maps, PNGs and files beside pictures and figures."""
+    shown = photo("chelsea", 96)
+    loaded = VGG.load()
+    inputs = loaded.normalization.to_model(shown)
+    filters = sorted(live_filters(read_code(loaded.model, LAYER, inputs)))
+    pieces = len(range(0, len(filters), PICTURES))
+    alone, all_ = least(
+        OVERHEAD,
+        lambda: bare(inputs, filters[:PICTURES] + filters[PICTURES * 8 : PICTURES * 9]),
+        lambda: whole(shown, (1, pieces // 2), process_time),
+    )
+    print(f"\nan atlas of 32: {all_:.1f} s, its inversions {alone:.1f} s, {all_ / alone:.3f} times")
+    assert all_ <= OVERHEAD * alone
+
+
+def test_two_workers_halve_the_time() -> None:
+    """64 filters at relu3_3, a thread a process; the workers are there and know the network."""
+    shown = photo("chelsea", 112)
+    with cluster(workers=2) as executor:
+        assert executor is not None
+        client: Any = executor
+        client._client.run(VGG.load)
+        one, two = least(
+            SCALING,
+            lambda: whole(shown, (1, 4), perf_counter),
+            lambda: whole(shown, (1, 4), perf_counter, executor=executor),
+        )
+    print(f"\n64 filters: one process {one:.1f} s, two workers {two:.1f} s, {two / one:.2f} of it")
+    assert two <= SCALING * one
+
+
+def _peak_megabytes(parts: int) -> float:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 250, 3), nn.ReLU(), nn.Conv2d(250, 250, 1), nn.ReLU()).eval()
+    photos = {name: torch.rand(1, 3, 32, 32) for name in "abcd"}
+    with tempfile.TemporaryDirectory() as place:
+        rows = atlas(
+            LoadedModel(model, "two layers", Normalization(0.5, 0.25)),
+            photos,
+            ["1", "3"],
+            recipe=Recipe.default(n_steps=2),
+            out=Path(place) / "a",
+            part=(1, parts),
+        )
+        count = sum(1 for _ in rows)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\n{count} pictures of two layers and four photos: peak {peak:.0f} MB", flush=True)
+    return peak
+
+
+def test_memory_is_the_same_for_ten_times_as_many_filters() -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        few, many = (pool.apply(_peak_megabytes, (parts,)) for parts in (10, 1))
+    print(f"\n{few:.0f} MB at a tenth of the filters, {many:.0f} MB at all 500")
+    assert many <= 1.15 * few  # the codes of all would be a gigabyte; allocators differ by a tenth
