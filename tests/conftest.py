@@ -40,11 +40,11 @@ def _seed() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One thread for tiny networks, which more would only slow down; else a worker's share."""
+    """One thread for tiny networks, which more would only slow down, and where time is measured."""
     threads = torch.get_num_threads()
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    large = any(request.node.get_closest_marker(marker) for marker in ("slow", "bench"))
-    torch.set_num_threads(max(1, threads // workers) if large else 1)
+    slow = request.node.get_closest_marker("slow")
+    torch.set_num_threads(max(1, threads // workers) if slow else 1)
     yield
     torch.set_num_threads(threads)
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import jupytext
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 
 from captum_featinv._moved import MOVED
@@ -133,7 +134,10 @@ def test_a_tutorial_runs_with_few_steps(script: Path) -> None:
     steps = r"(n_steps=|thresholds=\(|in range\((?=\d{3}))\d+"
     hurried, found = re.subn(steps, r"\g<1>2", script.read_text())
     assert found >= 1
-    exec(compile(hurried, script.name, "exec"), {"__name__": "tutorial"})
+    try:
+        exec(compile(hurried, script.name, "exec"), {"__name__": "tutorial"})
+    finally:
+        plt.close("all")  # matplotlib minds more than twenty
 
 
 @pytest.mark.parametrize("script", TUTORIALS, ids=lambda path: path.stem)

@@ -65,6 +65,9 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         help="make every N-th piece alone, the I-th from 1 on, as in a Slurm array",
     )
     parser.add_argument(
+        "--device", default="cpu", help="cuda, cuda:1, mps; of each worker; default cpu"
+    )
+    parser.add_argument(
         "--workers", type=at_least_one, metavar="N", help="processes on this machine, by Dask"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, tcp://host:8786")
@@ -119,6 +122,7 @@ def _source(options: argparse.Namespace) -> Named:
         options.mean,
         options.std,
         options.channels,
+        options.device,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from captum_featinv.images.files import SHOWN
@@ -40,6 +41,11 @@ class LoadedModel:
     size: int | None = None
     size_fixed: bool = False
     shown: float = SHOWN
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is; the CPU if it has no parameters."""
+        return next(self.model.parameters(), torch.zeros((), device="cpu")).device
 
     def seen(self, view: View) -> "LoadedModel":
         """The same model, its layers seen otherwise: all of them, or some by their names."""

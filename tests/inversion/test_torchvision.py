@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models import list_models
+from torchvision.models import get_model_builder, list_models
 
 from captum_featinv import FeatureMapInversion, Recipe, views
 from captum_featinv.codes import channel_dim_of
@@ -22,11 +22,24 @@ FLOW = list_models(models.optical_flow)
 SIZES = (32, 64, 96, 128, 224, 300)
 CLIPS = ((8, 32), (8, 64), (16, 64), (16, 224))
 
-# One of each kind of building block; the others are slow.
+# One of each kind of building block,
 FAMILIES = [
     "alexnet", "resnet18", "squeezenet1_1", "mobilenet_v2", "shufflenet_v2_x0_5", "swin_t",
     "quantized_mobilenet_v2",
 ]  # fmt: skip
+# the smallest of every other file of torchvision's, and of those in which not all are alike,
+OTHERS = [
+    "vgg11_bn", "googlenet", "inception_v3", "densenet121", "mobilenet_v3_small", "efficientnet_b0",
+    "efficientnet_v2_s", "convnext_tiny", "mnasnet0_5", "regnet_x_400mf", "regnet_y_400mf",
+    "resnext50_32x4d", "wide_resnet101_2", "swin_v2_t", "vit_b_32", "maxvit_t", "raft_small",
+    "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "fcn_resnet50", "fcos_resnet50_fpn",
+    "fasterrcnn_mobilenet_v3_large_320_fpn", "keypointrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "r3d_18", "s3d",
+    "mvit_v2_s", "swin3d_t", "quantized_resnet18", "quantized_shufflenet_v2_x0_5",
+    "quantized_googlenet", "quantized_inception_v3", "quantized_mobilenet_v3_large",
+]  # fmt: skip
+# and what is left of them, for who has an hour.
+REST = sorted(set(list_models()) - {*FAMILIES, *OTHERS})
 
 # So few that a hundred networks take minutes, so many that filters gain; over a network's three layers,
 # for a single filter of random weights may lose at first.
@@ -168,8 +181,18 @@ def test_a_family_shows_its_filters(name: str) -> None:
     assert geometric_mean(gains.values()) > _GAIN, gains
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(list_models()) - set(FAMILIES)))
+def test_every_file_of_torchvisions_is_asked() -> None:
+    files = {get_model_builder(name).__module__ for name in list_models()}
+    assert {get_model_builder(name).__module__ for name in (*FAMILIES, *OTHERS)} == files
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS),
+        *(pytest.param(name, marks=pytest.mark.every) for name in REST),
+    ],
+)
 def test_every_model_shows_its_filters(name: str) -> None:
     recipe = Recipe.fine if name in ON_PIXELS else Recipe.default
     gains = check(name, recipe(precision="float32", n_steps=_STEPS))

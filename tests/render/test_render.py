@@ -484,7 +484,7 @@ def test_our_objective_in_lucents_renderer_lifts_the_filter(lucent: SimpleNamesp
         model,
         objectives.feature_map_ref("features_13", filters),
         param_f=param.with_reference(lambda: param.image(224, batch=2), photo),
-        thresholds=(128,),
+        thresholds=(64,),
     )
     shown = fmi.normalization.to_model(torch.from_numpy(pictures[0][1:]).permute(0, 3, 1, 2))
     report = fmi.report(shown[None], inputs, filters)

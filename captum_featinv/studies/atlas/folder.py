@@ -127,14 +127,21 @@ class Folder:
                 rows: list[Row] = _parquet().read_table(self._file(shard)).to_pylist()
                 yield from rows
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file beside, and put it in its place when it is whole."""
+    def write(self, name: str, content: bytes, *, synced: bool = True) -> None:
+        """Write a file beside, and put it in its place when it is whole.
+
+        Args:
+            name: of the file, from the folder.
+            content: all of it.
+            synced: whether it is to be whole after a power failure too, which takes the disk's time.
+        """
         beside = self.path / _UNFINISHED / f"{_mine()}-{Path(name).name}"
         try:
             with _opened(beside) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if synced:
+                    file.flush()
+                    os.fsync(file.fileno())
             beside.replace(self.path / name)
         except BaseException as error:
             with suppress(OSError):  # a disk that fails may do so again

@@ -114,6 +114,7 @@ def planned(
         for layer, seen in found.items()
         for shard in _shards(layer, seen.best_photos(photos_a_filter), names)
     ]
+    one = next(iter(photos.values()))
     settings = {
         "model": loaded.description,
         "weights": digest_of(loaded.model.state_dict()),
@@ -122,7 +123,8 @@ def planned(
         "photos": {name: digest_of({"photo": as_saved(p)}) for name, p in photos.items()},
         "photos_a_filter": photos_a_filter,
         "recipe": str(recipe),
-        "precision": name_of(recipe.precision, list(photos.values())[:1]),
+        "device": loaded.device.type,
+        "precision": name_of(recipe.precision, [one.to(loaded.device)]),
         "seed": seed,
         "captum_featinv": captum_featinv.__version__,
         "torch": torch.__version__,

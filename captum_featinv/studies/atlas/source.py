@@ -4,12 +4,13 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel, load_model
 
 
 @dataclass(frozen=True)
 class Named:
-    """A network by name, for processes of their own; the fields are `load_model`'s arguments."""
+    """A network by name, for processes of their own; most fields are `load_model`'s arguments."""
 
     name: str
     weights: str | None = "DEFAULT"
@@ -17,6 +18,8 @@ class Named:
     mean: float | tuple[float, ...] | None = None
     std: float | tuple[float, ...] | None = None
     channels: int | None = None
+    device: str = "cpu"
+    """where a process puts it, such as `cuda`: with dask-cuda each worker sees a GPU of its own"""
 
     def load(self) -> LoadedModel:
         """The network, once a process."""
@@ -35,4 +38,13 @@ def loaded_from(source: Source) -> LoadedModel:
 @lru_cache(maxsize=1)
 def _loaded(named: Named) -> LoadedModel:
     given: dict[str, Any] = asdict(named)
-    return load_model(given.pop("name"), given.pop("weights"), given.pop("pooling"), **given)
+    device = given.pop("device")
+    found = load_model(given.pop("name"), given.pop("weights"), given.pop("pooling"), **given)
+    try:
+        found.model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ArgumentError(
+            f"no network can be put on device {device!r} here ({reason}); try 'cpu'"
+        ) from error
+    return found

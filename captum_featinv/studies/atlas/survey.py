@@ -98,7 +98,7 @@ def survey(
         view = {name: one for name, one in view.items() if name in names}
     seeing = seen_as(names, view, loaded.model)
     kept: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in names}
-    device = next(iter(loaded.model.parameters()), torch.zeros((), device="cpu")).device
+    device = loaded.device
     with (
         untouched(loaded.model, device),
         Activations(loaded.model, found, select=selects(seeing)) as activations,

@@ -62,7 +62,7 @@ def _made(loaded: LoadedModel, photo: Tensor, shard: Shard, how: How) -> list[Ro
         raise ArgumentError(
             "an atlas holds pictures of one or three colours in a displayable range"
         )
-    inputs = space.to_model(photo)
+    inputs = space.to_model(photo.to(loaded.device))
     fmi = FeatureMapInversion(
         loaded.model,
         shard.layer,

@@ -96,6 +96,7 @@ def page(
 
 _TOLD = {
     "recipe": "recipe",
+    "device": "device",
     "precision": "precision",
     "seed": "seed",
     "view": "view",

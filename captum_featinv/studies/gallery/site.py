@@ -21,7 +21,7 @@ class Site:
         path = self._folder.path / name
         if not (path.is_file() and path.read_bytes() == content):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder.write(name, content)
+            self._folder.write(name, content, synced=False)  # it can be made again
         self._written.add(name)
 
     def tidy(self) -> None:

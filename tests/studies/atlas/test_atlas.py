@@ -470,3 +470,21 @@ def test_a_named_network_is_made_once_a_process(
     rows = list(atlas(named, photos, ["1"], recipe=QUICK))
     again = list(atlas(named.load(), photos, ["1"], recipe=QUICK))
     assert without_times(rows) == without_times(again)
+
+
+def test_a_device_that_is_not_there_is_said(
+    module: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["atlas", "photos", "--model", module, "--layers", "1", "--device"]
+    for device in ("nowhere", *(["cuda"] if not torch.cuda.is_available() else [])):
+        assert cli.main([*words, device]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"captum-featinv: error: no network can be put on device '{device}'")
+        assert said.endswith("try 'cpu'\n")
+    assert not Path("atlas").exists()
+
+
+def test_a_device_is_part_of_the_atlas(loaded: LoadedModel, photos: dict[str, Tensor]) -> None:
+    """For another one rounds otherwise, and may choose another precision."""
+    plan_ = plan.planned(loaded, photos, survey(loaded, photos, ["1"]), QUICK)
+    assert plan_.settings["device"] == "cpu" == str(loaded.device)
