@@ -29,7 +29,7 @@ pytestmark = [
 
 VGG = Named("vgg16", "hed", "average")
 LAYER = "features.15"  # relu3_3
-SIZE = 32
+SIZE, LARGER = 32, 64
 ROUNDS = 2  # at most: whatever else the machine does only adds
 OVERHEAD, SCALING = 1.05, 0.6
 NEIGHBOURS = 1.5  # what two busy cores may take from each other
@@ -70,7 +70,7 @@ def whole(shown: Tensor, part: tuple[int, int], clock: Callable[[], float], **ho
 @pytest.mark.filterwarnings("ignore::captum_featinv.errors.FeatInvWarning")
 def test_an_atlas_takes_little_longer_than_its_inversions() -> None:
     """32 filters at relu3_3: the survey, the maps, PNGs and files beside pictures and figures."""
-    shown = photo("chelsea", SIZE)
+    shown = photo("chelsea", LARGER)
     loaded = VGG.load()
     inputs = loaded.normalization.to_model(shown)
     filters = sorted(live_filters(read_code(loaded.model, LAYER, inputs)))
