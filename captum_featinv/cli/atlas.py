@@ -65,7 +65,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         help="make every N-th piece alone, the I-th from 1 on, as in a Slurm array",
     )
     parser.add_argument(
-        "--device", default="cpu", help="cuda, cuda:1, mps; of each worker; default cpu"
+        "--device", default="cpu", help="cuda, cuda:1 or mps, here and in each worker; default cpu"
     )
     parser.add_argument(
         "--workers", type=at_least_one, metavar="N", help="processes on this machine, by Dask"

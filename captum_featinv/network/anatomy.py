@@ -1,6 +1,9 @@
 """What each layer of a model is: channels, stride and receptive field, measured rather than derived."""
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -75,9 +78,7 @@ def anatomy(
 
 
 def receptive_field(model: nn.Module, layer: Layer, image: Tensor) -> int:
-    """How many rows of an image one value of a layer depends on; all of them at most.
-
-    Measured as `anatomy` measures it, at this layer and on images of this size alone.
+    """How many rows of an image the values halfway down a layer's maps depend on.
 
     Args:
         model: in eval mode.
@@ -87,33 +88,50 @@ def receptive_field(model: nn.Module, layer: Layer, image: Tensor) -> int:
     Raises:
         LayerError: there is no such layer, or it puts out no maps.
     """
-    name, module = find_layer(model, layer)
-    blank = torch.zeros_like(image)
-    height = image.shape[-2]
-    with torch.no_grad(), Activations(model, {name: module}) as activations:
-        activations.run(blank)
-        rows = _rows_reached(activations(name), blank, name, model).shape[1]
-        cut = 0
-        for line in range(height // 2, height // 2 + max(1, round(height / rows))):
-            spoiled = torch.cat([blank, blank])
-            spoiled[0, ..., :line, :] = torch.nan
-            spoiled[1, ..., line:, :] = torch.nan
+    name, _ = find_layer(model, layer)
+    found = receptive_fields(model, [layer], image)
+    if name not in found:
+        raise LayerError(f"what layer {name!r} puts out are no maps; choose another layer")
+    return found[name]
+
+
+def receptive_fields(model: nn.Module, layers: Iterable[Layer], image: Tensor) -> dict[str, int]:
+    """The `receptive_field` of each layer by its name; those that put out no maps are left out.
+
+    Values depend on those rows that, when they are NaN, make them NaN: the first and the last are
+    looked for by halves, and most runs of the model serve many layers.
+    """
+    modules = dict(find_layer(model, layer) for layer in layers)
+    lines = range(image.shape[-2] + 1)
+    with torch.no_grad(), Activations(model, modules) as activations:
+
+        @cache
+        def reached(first: int, end: int) -> dict[str, bool]:
+            spoiled = torch.zeros_like(image)
+            spoiled[..., first:end, :] = torch.nan
             activations.run(spoiled)
-            both = _rows_reached(activations(name), spoiled, name, model).all(0)
-            if bool(both.all()):
-                return height
-            cut += int(both.sum())
-    return min(cut + 1, height)
+            maps = {name: _maps(activations(name), spoiled, name, model) for name in modules}
+            return {name: _middle_is_nan(code) for name, code in maps.items() if code is not None}
+
+        found = {}
+        for name in reached(0, 0):
+            above = bisect_left(lines, 1, key=lambda line: reached(0, line)[name])
+            below = bisect_left(lines, 1, key=lambda line: not reached(line, len(lines))[name])
+            found[name] = max(1, below - above + 1)
+    return found
 
 
-def _rows_reached(output: Tensor, images: Tensor, name: str, model: nn.Module) -> Tensor:
-    """In which rows of its maps each image's code is spoiled, (N, rows)."""
-    code = views.seen(output, images, name, model)
-    if code.dim() != images.dim():
-        raise LayerError(
-            f"layer {name!r} puts out {tuple(output.shape)}, which are no maps; choose another layer"
-        )
-    return code.isnan().movedim(-2, 1).flatten(2).any(2)
+def _maps(output: Tensor, image: Tensor, name: str, model: nn.Module) -> Tensor | None:
+    """A layer's code if it is of maps."""
+    try:
+        code = views.seen(output, image, name, model)
+    except LayerError:
+        return None
+    return code if code.dim() == image.dim() else None
+
+
+def _middle_is_nan(code: Tensor) -> bool:
+    return bool(code.select(-2, code.shape[-2] // 2).isnan().any())
 
 
 def running_layers(model: nn.Module, image: Tensor) -> list[str]:

@@ -67,6 +67,9 @@ def test_a_stack_of_convolutions_has_the_field_of_the_closed_form(
     found = anatomy(model, height=384, width=128)
     assert [layer.stride for layer in found] == strides
     assert [layer.receptive_field for layer in found] == fields
+    for height in (131, 200):  # whose maps have no height that is a stride's part of it
+        image = torch.rand(1, 3, height, 100)
+        assert [receptive_field(model, str(n), image) for n in range(len(stack))] == fields
 
 
 def test_the_field_of_one_layer_on_one_size_is_that_of_the_anatomy_or_the_whole_image() -> None:

@@ -1,5 +1,6 @@
 """Models that torch.compile was asked for give the picture of the plain model, under its names."""
 
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from captum_featinv import FeatureMapInversion, list_layers
 from captum_featinv.errors import LayerError
+from captum_featinv.network.activations import Activations
 from captum_featinv.network.hooking.compiled import eagerly
 from captum_featinv.render import render_vis
 
@@ -121,3 +123,13 @@ def test_an_older_torch_says_what_to_pass(monkeypatch: pytest.MonkeyPatch) -> No
         FeatureMapInversion(model, "1").attribute(torch.rand(1, 3, 9, 9), 0)
     with eagerly(plain(), []):
         pass
+
+
+def test_the_compiler_is_not_imported_for_a_plain_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes seconds; torchvision has imported it here, so it is taken out of sight first."""
+    for name in [name for name in sys.modules if name.split(".")[:2] == ["torch", "_dynamo"]]:
+        monkeypatch.delitem(sys.modules, name)
+    model = nn.Sequential(nn.ReLU())
+    with Activations(model, {"0": model[0]}) as activations:
+        activations.run(torch.rand(2, 3))
+    assert "torch._dynamo" not in sys.modules

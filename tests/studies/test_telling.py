@@ -168,7 +168,7 @@ def test_verdicts_need_a_judge_that_can_tell() -> None:
 
 def test_a_layer_without_maps_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten()).eval()
-    with pytest.raises(LayerError, match="which are no maps"):
+    with pytest.raises(LayerError, match=r"layer .2. puts out are no maps"):
         Queries(LoadedModel(model, "a"), "2", [0, 1, 2], colour_photos(), Blind(), seed=0)
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 from captum_featinv.errors import ArgumentError, MissingExtraError
 
-# What Dask sets for a worker, less its order to hand all freed memory back to the system at once:
-# a step frees and takes hundreds of megabytes, and then spends a third of its time on that.
-_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1)
+_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+# With it all freed memory goes back to the system at once. A step frees and takes hundreds of
+# megabytes, and would spend a third of its time on that.
+_TRIM = "MALLOC_TRIM_THRESHOLD_"
+# A look at a worker's stack every hundredth of a second takes a tenth of its time.
+_PROFILE = "distributed.worker.profile.enabled"
 
 # A piece of work that a dying worker held is run again elsewhere, so often at most.
 RETRIES = 3
@@ -50,10 +53,11 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
 
 @contextmanager
 def _here(dask: Any, workers: int) -> Iterator[Any]:
-    """Processes on this machine, reached by nobody else."""
-    # Before the class is asked, for it reads this when it starts a worker.
+    """Processes on this machine, reached by nobody else, with the environment of Dask less one word."""
+    config = import_module("dask").config
+    kept = {name: value for name, value in config.get(_ENVIRONMENT).items() if name != _TRIM}
     with (
-        import_module("dask").config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}),
+        config.set({_ENVIRONMENT: kept, _PROFILE: False}),
         dask.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

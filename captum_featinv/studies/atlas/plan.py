@@ -38,7 +38,8 @@ class Shard:
         layer = "".join(
             letter if letter.isalnum() or letter in "._-" else "_" for letter in self.layer
         )
-        return f"{layer}-{self.filters[0]:05d}-{digest}"
+        # What begins with a dot or an underline is passed over by readers of whole folders.
+        return f"layer-{layer}-{self.filters[0]:05d}-{digest}"
 
 
 @dataclass(frozen=True)

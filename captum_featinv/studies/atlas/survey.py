@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import LIVE, energies
-from captum_featinv.errors import ArgumentError, LayerError
+from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.activations import Activations
-from captum_featinv.network.anatomy import receptive_field
+from captum_featinv.network.anatomy import receptive_fields
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import Reader
@@ -108,20 +108,18 @@ def survey(
             inputs = loaded.normalization.to_model(photo.to(device))
             for name, code in reader.read(Inputs((inputs,))).items():
                 kept[name].append(_said(code))
-    first = loaded.normalization.to_model(next(iter(photos.values())).to(device))
+    # A field cannot be seen to be larger than the image that it is measured on.
+    tallest = max(photos.values(), key=lambda photo: photo.shape[-2])
+    fields = receptive_fields(
+        loaded.model, names, loaded.normalization.to_model(tallest.to(device))
+    )
     return {
         name: Survey(
-            _field(loaded, name, first), *(torch.cat(part) for part in zip(*said, strict=True))
+            fields.get(name, tallest.shape[-2]),
+            *(torch.cat(part) for part in zip(*said, strict=True)),
         )
         for name, said in kept.items()
     }
-
-
-def _field(loaded: LoadedModel, layer: str, inputs: Tensor) -> int:
-    try:
-        return receptive_field(loaded.model, layer, inputs)
-    except LayerError:  # not maps, so that every place may see all
-        return inputs.shape[-2]
 
 
 def _said(code: Tensor) -> tuple[Tensor, ...]:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -101,6 +102,18 @@ def test_every_live_filter_is_shown_from_the_photo_on_which_it_has_the_largest_s
     assert sum(len(s.filters) for s in many.shards) > sum(len(s.filters) for s in found.shards)
 
 
+def test_a_survey_says_how_many_rows_a_place_sees_also_where_the_first_photo_has_fewer(
+    loaded: LoadedModel, photos: dict[str, Tensor]
+) -> None:
+    """3 of a convolution of 3, 1 more of the pooling, 2 x 2 of the next; 2 more each without it."""
+    found = survey(loaded, photos, LAYERS)
+    assert {name: one.field for name, one in found.items()} == {"1": 3, "4": 8}
+    assert {place["field"] for place in found["4"].strongest_places("4", list(photos))} == {8}
+    padded = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))).eval()
+    low_and_high = {"low": torch.rand(1, 3, 4, 9), "high": torch.rand(1, 3, 20, 9)}
+    assert survey(LoadedModel(padded, "padded"), low_and_high, ["2"])["2"].field == 7
+
+
 def test_a_survey_says_where_a_filter_fires_most(
     loaded: LoadedModel, photos: dict[str, Tensor]
 ) -> None:
@@ -160,7 +173,7 @@ def test_a_worker_that_fails_is_heard_of_and_what_was_done_stays(
     loaded.model[3].register_forward_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(rows)
-    assert any(name.startswith("shards/1-") for name in files(tmp_path / "a"))
+    assert any(name.startswith("shards/layer-1-") for name in files(tmp_path / "a"))
 
 
 def test_what_was_stopped_goes_on_and_equals_what_was_not(
@@ -347,10 +360,18 @@ def test_nothing_to_look_at(loaded: LoadedModel, photos: dict[str, Tensor]) -> N
 # --- files, names, the command -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("hidden", [False, True])
 def test_pandas_reads_the_files_as_they_are(
-    loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
+    loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path, hidden: bool
 ) -> None:
-    rows = list(atlas(loaded, photos, LAYERS, recipe=QUICK, out=tmp_path / "a"))
+    """Also of layers whose names begin as those of files that are passed over."""
+    layers = LAYERS
+    if hidden:
+        named = nn.Sequential(
+            OrderedDict((f"_{n}", one) for n, one in loaded.model.named_children())
+        )
+        loaded, layers = LoadedModel(named.eval(), "tiny"), [f"_{name}" for name in LAYERS]
+    rows = list(atlas(loaded, photos, layers, recipe=QUICK, out=tmp_path / "a"))
     table = pandas.read_parquet(tmp_path / "a" / "shards")
     assert len(table) == len(rows)
     assert set(table.columns) == set(rows[0])

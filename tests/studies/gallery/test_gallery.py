@@ -163,7 +163,7 @@ def test_writing_twice_gives_the_same_bytes_and_writes_nothing(tmp_path: Path) -
 
 def test_what_is_not_made_yet_is_not_shown(tmp_path: Path) -> None:
     folder = atlas_of(tmp_path / "atlas")
-    missing = next((folder.path / "shards").glob("features.13-00008-*"))
+    missing = next((folder.path / "shards").glob("layer-features.13-00008-*"))
     kept = missing.read_bytes()
     missing.unlink()
     write_gallery(folder.path)
