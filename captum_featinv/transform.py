@@ -197,7 +197,9 @@ class RandomBlur:
 
     def draw(self, generator: Generator | None) -> Lens:
         """Whether to blur, and how much."""
-        blurs, position = torch.rand(2, generator=generator, device="cpu").tolist()
+        blurs, position = torch.rand(
+            2, generator=generator, dtype=torch.float32, device="cpu"
+        ).tolist()
         if blurs >= self.probability:
             return same
         low, high = self.sigma

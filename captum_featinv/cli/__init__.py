@@ -1,7 +1,6 @@
 """The command line: one command a file, each with an `add(parser)`."""
 
 import argparse
-import sys
 import warnings
 from collections.abc import Sequence
 
@@ -16,6 +15,8 @@ from captum_featinv.cli import (
     layers,
     restyle,
 )
+from captum_featinv.cli.stopping import stopping
+from captum_featinv.cli.telling import say
 from captum_featinv.errors import FeatInvError
 
 _COMMANDS = {
@@ -32,26 +33,29 @@ _COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when all went well, 2 after an error, which is one line on stderr."""
+    """Run a command.
+
+    Returns:
+        0 when all went well, 2 after an error, which is one line on stderr; 130 after Ctrl-C and 143
+        after SIGTERM, with what was finished until then in its files.
+    """
     options = _parser().parse_args(arguments)
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+    with stopping() as stop, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
         try:
             options.command(options)
+        except KeyboardInterrupt:
+            say("interrupted: nothing more is written, and what was there stays")
+            return stop.exit_code
         except Exception as error:
             if options.traceback:
                 raise
             if isinstance(error, FeatInvError | OSError):
-                _say(f"error: {error}")
+                say(f"error: {error}")
                 return 2
-            _say(f"error: {type(error).__name__}: {error} (--traceback shows where)")
+            say(f"error: {type(error).__name__}: {error} (--traceback shows where)")
             return 2
-    return 0
-
-
-def _say(text: str) -> None:
-    """One line to the user, whatever the text's own line breaks."""
-    print(f"captum-featinv: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+        return 0 if stop.signal is None else stop.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from captum_featinv.cli.model import add_model
 from captum_featinv.cli.options import add_precision, at_least_one, recipe_of, seed
 from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
+from captum_featinv.cli.telling import tell
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import open_picture
 from captum_featinv.images.folder import picture_files, readable
@@ -106,12 +107,12 @@ def _run(options: argparse.Namespace) -> None:
         )
         shown = tqdm(rows, unit=" pictures", disable=not sys.stderr.isatty())
         silent = [bool(row["silent"]) for row in shown]
-    print(  # noqa: T201
+    tell(
         f"{len(silent)} pictures of {len(layers)} layers in {options.out}; in {sum(silent)} of them "
         "the filter never fires"
     )
     if options.shard == (1, 1):
-        print(f"open {write_gallery(options.out)} in a browser")  # noqa: T201
+        tell(f"open {write_gallery(options.out)} in a browser")
 
 
 def _source(options: argparse.Namespace) -> Named:

@@ -1,7 +1,7 @@
 """captum-featinv claims: do the paper's claims hold for the network at hand?"""
 
 import argparse
-import json
+import io
 import sys
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from captum_featinv.cli.model import add_model, model_of
 from captum_featinv.cli.options import add_precision, add_seed, positive, recipe_of
+from captum_featinv.cli.outputs import as_json, require_folder
 from captum_featinv.cli.photos import add_size, as_taken, edge_of
+from captum_featinv.cli.telling import tell
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel, load_model
@@ -25,6 +27,7 @@ from captum_featinv.studies.claims import (
     measure_claims,
     stages,
 )
+from captum_featinv.writing import write_whole
 
 # Fewer than the recipe's: enough to tell textures, and there are hundreds of pictures to make.
 _STEPS = 40
@@ -92,10 +95,7 @@ def _add_judge(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     out: Path = options.out
-    if out.exists() and not out.is_dir():
-        raise ArgumentError(f"{str(out)!r} is a file; name a folder")
-    if not out.exists() and not out.parent.is_dir():
-        raise ArgumentError(f"no folder {str(out.parent)!r} to make {out.name!r} in")
+    require_folder(out)
     pictures = _own_photos() if options.photos is None else _pictures_in(options.photos)
     loaded = model_of(options)
     photos = _photos(pictures, loaded, edge_of(loaded, options.size, _SIZE))
@@ -110,7 +110,7 @@ def _run(options: argparse.Namespace) -> None:
         show_progress=sys.stderr.isatty(),
     )
     _write(claims, out)
-    print(f"\nwrote {out}")  # noqa: T201
+    tell(f"\nwrote {out}")
 
 
 def _judge(loaded: LoadedModel, options: argparse.Namespace, edge: int) -> Judge:
@@ -158,11 +158,14 @@ def _write(claims: Claims, out: Path) -> None:
     from captum_featinv.studies.claims.figures import figures, textures
 
     text = as_text(claims)
-    print(text)  # noqa: T201
+    tell(text)
     out.mkdir(exist_ok=True)
-    (out / "claims.txt").write_text(text + "\n")
-    found = json.dumps(claims.to_dict(), indent=1, allow_nan=False)
-    (out / "claims.json").write_text(found + "\n")
+    write_whole(out / "claims.json", as_json(claims.to_dict()))
+    write_whole(out / "claims.txt", f"{text}\n".encode())
     for name, figure in figures(claims).items():
-        figure.savefig(out / name)
-    textures(claims).save(out / "textures.png")
+        content = io.BytesIO()
+        figure.savefig(content, format="png")
+        write_whole(out / name, content.getvalue())
+    content = io.BytesIO()
+    textures(claims).save(content, "PNG")
+    write_whole(out / "textures.png", content.getvalue())

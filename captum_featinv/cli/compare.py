@@ -4,15 +4,10 @@ import argparse
 from dataclasses import replace
 
 from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import (
-    add_output,
-    add_precision,
-    at_least_one,
-    recipe_of,
-    require_folder,
-    write_files,
-)
+from captum_featinv.cli.options import add_precision, at_least_one, recipe_of
+from captum_featinv.cli.outputs import add_output, require_outputs, write_files
 from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
+from captum_featinv.cli.telling import tell
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import open_picture
@@ -60,7 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     methods = _methods(options)
-    require_folder(options)
+    require_outputs(options)
     picture = open_picture(options.photo)
     loaded = model_of(options)
     edge = edge_of(loaded, options.size, _SIZE)
@@ -84,8 +79,8 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     written = write_files(comparison_sheet(found), found.to_dicts(), options)
-    print(_table(found))  # noqa: T201
-    print(f"wrote {written}")  # noqa: T201
+    tell(_table(found))
+    tell(f"wrote {written}")
 
 
 def _methods(options: argparse.Namespace) -> dict[str, Method]:

@@ -5,13 +5,8 @@ import sys
 
 from torch import Tensor
 
-from captum_featinv.cli.options import (
-    add_output,
-    add_precision,
-    recipe_of,
-    require_folder,
-    write_sheet,
-)
+from captum_featinv.cli.options import add_precision, recipe_of
+from captum_featinv.cli.outputs import add_output, require_outputs, write_sheet
 from captum_featinv.cli.photos import add_size
 from captum_featinv.codes import live_filters
 from captum_featinv.errors import MissingExtraError
@@ -33,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    require_folder(options)
+    require_outputs(options)
     loaded = load_model("vgg16", "hed", "average")
     sheet = texture_sheet(
         loaded,

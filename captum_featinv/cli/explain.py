@@ -8,15 +8,10 @@ from pathlib import Path
 from torch import Tensor
 
 from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import (
-    add_output,
-    add_precision,
-    at_least_one,
-    recipe_of,
-    require_folder,
-    write_files,
-)
+from captum_featinv.cli.options import add_precision, at_least_one, recipe_of
+from captum_featinv.cli.outputs import add_output, require_outputs, write_files
 from captum_featinv.cli.photos import as_tested, edge_of
+from captum_featinv.cli.telling import tell
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import open_picture
 from captum_featinv.images.folder import picture_files, readable
@@ -78,7 +73,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    require_folder(options)
+    require_outputs(options)
     picture = open_picture(options.photo)
     names = [] if options.exemplars is None else _pictures(options.exemplars)
     loaded = model_of(options)
@@ -98,7 +93,7 @@ def _run(options: argparse.Namespace) -> None:
     )
     written = write_files(explanation_sheet(found), found.to_dict(), options)
     _tell(found)
-    print(f"wrote {written}")  # noqa: T201
+    tell(f"wrote {written}")
 
 
 def _class(text: str, loaded: LoadedModel) -> int:
@@ -137,4 +132,4 @@ def _tell(found: Explanation) -> None:
             f"{removed.score - removed.drop:.2f}, a loss of {removed.drop:.2f}",
             f"without as many random filters a loss of {removed.mean_random_drop:.2f} ({draws})",
         ]
-    print("\n".join(lines))  # noqa: T201
+    tell("\n".join(lines))

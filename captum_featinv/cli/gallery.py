@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from captum_featinv.cli.telling import tell
 from captum_featinv.studies.gallery import write_gallery
 
 
@@ -20,4 +21,4 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    print(f"wrote {write_gallery(options.folder, sheets=options.sheets)}")  # noqa: T201
+    tell(f"wrote {write_gallery(options.folder, sheets=options.sheets)}")

@@ -10,14 +10,8 @@ from typing import get_args
 from PIL import Image
 
 from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import (
-    add_output,
-    add_precision,
-    positive,
-    recipe_of,
-    require_folder,
-    write_sheet,
-)
+from captum_featinv.cli.options import add_precision, positive, recipe_of
+from captum_featinv.cli.outputs import add_output, require_outputs, write_sheet
 from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
 from captum_featinv.codes import (
     Draw,
@@ -76,7 +70,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     make = _filters(options) if options.rewrite is None else _rewrites(options)
-    require_folder(options)
+    require_outputs(options)
     pictures = _pictures(options.photos)
     recipe = recipe_of(options, _RECIPES[options.recipe])
     loaded = model_of(options)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torchvision.models import detection, list_models, optical_flow
 
+from captum_featinv.cli.telling import tell
 from captum_featinv.errors import LayerError
 from captum_featinv.metrics.table import as_table
 from captum_featinv.models import LoadedModel, load_model
@@ -49,7 +50,7 @@ def _run(options: argparse.Namespace) -> None:
         for layer in _anatomy(loaded, options.model)
     ]
     head = ["layer", *(["also"] if also else []), "type", "channels", "stride", "receptive field"]
-    print(as_table(head, rows, words=len(head) - 3))  # noqa: T201
+    tell(as_table(head, rows, words=len(head) - 3))
 
 
 def _whole(number: float | None) -> str | None:

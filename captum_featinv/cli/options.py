@@ -1,19 +1,11 @@
-"""Options that several commands have, and what they all do with their files."""
+"""Options that several commands have."""
 
 import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from PIL import Image
-
-from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.optimization.precision import Precision
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.studies.sheet import TextureSheet
-
-_JPEG_QUALITY = 85  # where the sheet is one
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +21,6 @@ def recipe_of(options: argparse.Namespace, make: Callable[..., Recipe] = Recipe.
     """A recipe with the changes to it that were asked for, and no others."""
     asked = {"n_steps": getattr(options, "steps", None), "precision": options.precision}
     return make(**{name: value for name, value in asked.items() if value is not None})
-
-
-def add_output(parser: argparse.ArgumentParser, out: str, *, many_seeds: bool = False) -> None:
-    """With which dice and where to; `out` is the file's name by default."""
-    add_seed(parser, many_seeds=many_seeds)
-    parser.add_argument("--out", type=Path, default=Path(out), help=f"the sheet; default {out}")
-    parser.add_argument("--report", type=Path, help="also write the numbers, as JSON")
 
 
 def add_seed(parser: argparse.ArgumentParser, *, many_seeds: bool = False) -> None:
@@ -96,53 +81,3 @@ def at_least_one(text: str) -> int:
         return positive(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on") from None
-
-
-def require_folder(options: argparse.Namespace) -> None:
-    """Better now than after minutes of work."""
-    for path in (options.out, options.report):
-        if path is not None and not path.parent.is_dir():
-            raise ArgumentError(f"no folder {str(path.parent)!r} to write {path.name!r} in")
-        if path is not None and path.is_dir():
-            raise ArgumentError(f"{str(path)!r} is a folder; name a file in it")
-    if options.report is not None and options.report.resolve() == options.out.resolve():
-        raise ArgumentError(f"--out and --report are one file, {str(options.out)!r}; name two")
-    if options.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise ArgumentError(f"--out {str(options.out)!r} must end in .png, .jpg or .webp")
-
-
-def write_sheet(sheet: TextureSheet, options: argparse.Namespace) -> None:
-    """The picture, the numbers, and the numbers once more for the reader."""
-    written = write_files(sheet.picture, sheet.records, options)
-    for label, report in sheet.reports.items():
-        print(f"{label}\n{report}\n")  # noqa: T201
-    print(f"wrote {written}")  # noqa: T201
-
-
-def write_files(
-    picture: Image.Image,
-    records: Any,
-    options: argparse.Namespace,
-    *,
-    quality: int = _JPEG_QUALITY,
-) -> Path:
-    """The picture, and the numbers if they were asked for; where the picture is now."""
-    # Numbers that are no JSON are found out before anything is overwritten.
-    text = json.dumps(records, indent=1, allow_nan=False)
-    if options.report is not None:
-        options.report.write_text(text + "\n")
-    return _saved(picture, options.out, quality)
-
-
-def _saved(picture: Image.Image, path: Path, quality: int) -> Path:
-    """As PNG where the format that was asked for cannot hold it: WebP ends at 16,383 pixels a side."""
-    try:
-        picture.save(path, quality=quality)
-    except (OSError, ValueError) as error:
-        if path.suffix.lower() == ".png":
-            raise
-        other = path.with_suffix(".png")
-        picture.save(other)
-        warn(f"the picture does not go into {path.name} ({error}); it is in {other.name}")
-        return other
-    return path

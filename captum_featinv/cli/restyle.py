@@ -10,14 +10,10 @@ from typing import get_args
 from torch import Tensor
 
 from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import (
-    add_output,
-    add_precision,
-    recipe_of,
-    require_folder,
-    write_files,
-)
+from captum_featinv.cli.options import add_precision, recipe_of
+from captum_featinv.cli.outputs import add_output, require_outputs, write_files
 from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
+from captum_featinv.cli.telling import tell
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import open_picture
@@ -63,7 +59,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    require_folder(options)
+    require_outputs(options)
     pictures = [open_picture(path) for path in (options.content, options.style)]
     recipe = recipe_of(options, partial(replace, RECIPES[options.match]))
     loaded = model_of(options)
@@ -80,8 +76,8 @@ def _run(options: argparse.Namespace) -> None:
     told = {**numbers, "precision": name_of(recipe.precision, [content])}
     written = write_files(picture, told, options, quality=_JPEG_QUALITY)
     rows = [[name, *map(_three_digits, pair.values())] for name, pair in numbers.items()]
-    print(as_table(["distance", "before", "after"], rows, words=1))  # noqa: T201
-    print(f"wrote {written}")  # noqa: T201
+    tell(as_table(["distance", "before", "after"], rows, words=1))
+    tell(f"wrote {written}")
 
 
 def _restyled(

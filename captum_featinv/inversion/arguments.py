@@ -32,6 +32,8 @@ def _start(baseline: Any, image: Tensor) -> Tensor:
             f"baselines must be tensors or numbers, a tuple of these for several inputs, but found: "
             f"{type(baseline)}"
         )
+    if isinstance(baseline, Tensor) and baseline.is_complex():
+        raise ArgumentError("baselines must be real, but found complex ones; try .abs() or .real")
     start = torch.as_tensor(baseline, dtype=image.dtype, device=image.device).detach()
     if start.device.type != "meta" and not bool(torch.isfinite(start).all()):
         raise ArgumentError(

@@ -6,13 +6,13 @@ from math import log2, sqrt
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from captum_featinv.errors import warn
 from captum_featinv.inversion.rows import Question, Solution, SomeRows
 from captum_featinv.inversion.targets import Targets
 from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.optimization.loop import runs_alone
+from captum_featinv.optimization.progress import progress
 from captum_featinv.optimization.ways import ways
 
 
@@ -47,11 +47,11 @@ def solve(
     ]
     solutions: list[Solution] = []
     total = question.recipe.n_steps * len(chunks)
-    with tqdm(total=total, desc=title, disable=title is None) as bar:
+    with progress(total, title) as advance:
         interrupted = False
         for way, rows in chunks:
             some = SomeRows(question, targets.examples[rows], targets[rows], way)
-            solution, stopped = (some.unsolved(), True) if interrupted else some.solve(bar.update)
+            solution, stopped = (some.unsolved(), True) if interrupted else some.solve(advance)
             solutions.append(solution)
             interrupted = interrupted or stopped
     if interrupted:

@@ -222,12 +222,13 @@ class Activations:
                 "this model's forward asks for activations of the model itself, again and again: a "
                 "hook of yours does, perhaps; let the hook do nothing while it is at work"
             )
-        _HERE.stack.append(self)
-        self._running = True
-        try:
+        depth = len(_HERE.stack)
+        try:  # Ctrl-C may come between any two lines
+            _HERE.stack.append(self)
+            self._running = True
             self._model(*given)
         finally:
-            _HERE.stack.pop()
+            del _HERE.stack[depth:]
             self._running = False
 
     def _require_outputs(self) -> None:

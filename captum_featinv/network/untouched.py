@@ -1,7 +1,8 @@
 """Give back the caller's model, random state and ways to compute as they were."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from threading import RLock
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from captum_featinv.errors import warn
+from captum_featinv.errors import ArgumentError, warn
 from captum_featinv.network.hooking.compiled import unwrapped
 from captum_featinv.network.hooking.hooks import listening
 from captum_featinv.network.keeping import Keeper
 
-# Dice and the modes of modules are shared by all threads, so one block is open at a time.
-_ONE_AT_A_TIME = RLock()
+# Dice and the modes of modules are shared by all threads, so one block is open at a time. In a forked
+# process nobody is left to open a lock that another thread held, so each process has its own.
+_LOCKS: dict[int, AbstractContextManager[Any]] = {}
 
 # Modules without buffers that do something else in training mode, by parts of their names.
 _CHANGES_WITH_MODE = ("Drop", "StochasticDepth", "RReLU", "BatchNorm", "InstanceNorm")
@@ -33,9 +35,9 @@ def untouched(
     torch's global ones, which then roll on. Other threads wait until the block ends.
 
     Raises:
-        ArgumentError: the model was built in inference mode.
+        ArgumentError: the model was built in inference mode, or the seed is none.
     """
-    with _ONE_AT_A_TIME, ExitStack() as stack:
+    with _one_at_a_time(), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(mode=False))  # switches gradients on as well
         for kind in {"cpu", device.type}:
             stack.enter_context(_without_autocast(kind))
@@ -46,6 +48,10 @@ def untouched(
         if seed is not None:
             _seed(device, seed)
         yield
+
+
+def _one_at_a_time() -> AbstractContextManager[Any]:
+    return _LOCKS.setdefault(os.getpid(), RLock())
 
 
 class _Guard:
@@ -126,7 +132,12 @@ def _forked_dice(device: torch.device, *, enabled: bool) -> Any:
 
 def _seed(device: torch.device, seed: int) -> None:
     """Seed the CPU and this device alone: `torch.manual_seed` would reach every device there is."""
-    torch.default_generator.manual_seed(seed)
+    try:
+        torch.default_generator.manual_seed(seed)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"seed must be a whole number from -2**63 to 2**64 - 1. Given: {seed!r}"
+        ) from error
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)

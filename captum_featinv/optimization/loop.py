@@ -11,6 +11,7 @@ from captum_featinv.images.denoise import total_variation_denoise
 from captum_featinv.network.inputs import Images
 from captum_featinv.optimization.descent import descend
 from captum_featinv.optimization.form import Form
+from captum_featinv.optimization.interrupts import pass_through
 from captum_featinv.optimization.optimizers import couples_rows
 from captum_featinv.optimization.precision import Arithmetic, candidates
 from captum_featinv.optimization.recipe import Recipe
@@ -97,6 +98,8 @@ def follow(
                 if record.all_settled(step.number):
                     break
     except KeyboardInterrupt:
+        if pass_through():
+            raise
         interrupted = True
     record.look(_drawn(images))
     finished = _finished(recipe, record.images, bounded)

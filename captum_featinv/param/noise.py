@@ -8,10 +8,15 @@ from torch import Generator, Tensor
 # Lucid's: nearly grey.
 _SD = 0.01
 
+# Whatever torch's default is: in another precision other numbers are thrown.
+_PRECISION = torch.float32
+
 
 def uniform_noise(shape: torch.Size, generator: Generator, amplitude: float) -> Tensor:
     """White noise, uniform in [-amplitude, amplitude]."""
-    return amplitude * (2 * torch.rand(shape, generator=generator, device="cpu") - 1)
+    return amplitude * (
+        2 * torch.rand(shape, generator=generator, device="cpu", dtype=_PRECISION) - 1
+    )
 
 
 def normal_noise(
@@ -47,12 +52,14 @@ def natural_noise(shape: torch.Size, generator: Generator, amplitude: float) -> 
         generator: of the dice.
         amplitude: the standard deviation.
     """
-    white = torch.randn(shape, generator=generator, device="cpu")
+    white = torch.randn(shape, generator=generator, device="cpu", dtype=_PRECISION)
     if shape[1:].numel() == 1:
         return amplitude * white
     positions = tuple(range(1, len(shape)))
-    squares = [torch.fft.fftfreq(shape[p], device="cpu").square() for p in positions[:-1]]
-    squares.append(torch.fft.rfftfreq(shape[-1], device="cpu").square())
+    squares = [
+        torch.fft.fftfreq(shape[p], device="cpu", dtype=_PRECISION).square() for p in positions[:-1]
+    ]
+    squares.append(torch.fft.rfftfreq(shape[-1], device="cpu", dtype=_PRECISION).square())
     grid = torch.meshgrid(*squares, indexing="ij")
     # The mean, of frequency 0, counts as the lowest frequency that is not.
     frequency = torch.stack(grid).sum(0).sqrt().clamp(min=1 / max(shape[1:]))

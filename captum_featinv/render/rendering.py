@@ -14,6 +14,7 @@ from captum_featinv.errors import ArgumentError, ArgumentTypeError, warn
 from captum_featinv.network.untouched import untouched
 from captum_featinv.objectives import as_objective
 from captum_featinv.optimization.descent import Step, descend
+from captum_featinv.optimization.interrupts import pass_through
 from captum_featinv.param import as_param, image
 from captum_featinv.render.features import Features
 from captum_featinv.render.showing import Array, Showing, display, tensor_to_img_array
@@ -121,7 +122,7 @@ def render_vis(  # noqa: PLR0913 - Lucent's signature, and its ways to show
                 print(f"Initial loss: {losses_of(_drawn(distort)).item():.3f}")  # noqa: T201
         losses = _one_lens_a_step(losses_of, distort)
         loop = descend(parameters, losses, chosen, n_steps=steps)
-        run.follow(tqdm(loop, disable=not progress, total=steps), draw)
+        run.follow(tqdm(loop, total=steps) if progress else loop, draw)
     final = draw().detach()
     show(final)
     return run.result(final) if return_result else run.snapshots
@@ -158,6 +159,8 @@ class _Run:
             for step in loop:
                 self._add(step.number, step.losses, draw)
         except KeyboardInterrupt:
+            if pass_through():
+                raise
             last = max(self._thresholds)
             warn(f"interrupted after {self.step} of {last} steps: the picture is as far as it came")
             self.snapshots.append(tensor_to_img_array(draw()))

@@ -29,6 +29,7 @@ from captum_featinv.studies.comparison import (
     require_filters,
 )
 from captum_featinv.studies.excitation import dream, dreamlens, maximisation
+from captum_featinv.studies.finished import finished
 from captum_featinv.studies.quiet import scratch_copy, without_captums_warnings
 
 
@@ -74,13 +75,16 @@ def compare(
     measuring = FeatureMapInversion(
         copied, name, mean=loaded.normalization.mean, std=loaded.normalization.std
     )
-    answers: dict[int, dict[str, Answer]] = {k: {} for k in filters}
-    for number, k in enumerate(filters):
+    said: dict[str, Answer] = {}
+
+    def row(k: int) -> tuple[int, dict[str, Answer]]:
         question = Question(copied, name, k, photo, loaded.normalization, recipe, steps, seed)
         for title, method in asked.items():
-            known = answers[filters[0]].get(title) if number and not method.per_filter else None
-            answer = ask(title, method, question) if known is None else known
-            answers[k][title] = measured(answer, measuring, question)
+            if method.per_filter or title not in said:
+                said[title] = ask(title, method, question)
+        return k, {title: measured(answer, measuring, question) for title, answer in said.items()}
+
+    answers = dict(finished((row(k) for k in filters), len(filters), "filters"))
     asked_for = (Recipe.default() if recipe is None else recipe).precision
     followed = name_of(asked_for, [photo])
     precision = {title: followed for title, method in asked.items() if method.inverted}

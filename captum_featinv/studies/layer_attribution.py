@@ -68,7 +68,8 @@ def layer_attribution(
                 f"Captum's {method} failed at layer {name!r}: {error}. Try another layer, such as the "
                 "block around it, or LayerGradientXActivation"
             ) from error
-    return Seeing(name, view, model).maps(found, inputs).detach()
+    # Captum 0.7's integrated gradients are float64.
+    return Seeing(name, view, model).maps(found, inputs).detach().to(inputs.dtype)
 
 
 class _Scores(nn.Module):

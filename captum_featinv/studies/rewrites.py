@@ -16,6 +16,7 @@ from captum_featinv.metrics.table import as_table
 from captum_featinv.models import LoadedModel
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.studies.finished import finished
 from captum_featinv.studies.sheet import TextureSheet
 from captum_featinv.studies.sheet_row import SheetRow, sheet_of
 
@@ -47,7 +48,11 @@ def rewrite_sheet(
         raise ArgumentError("a sheet needs at least one photo, one layer and one rewrite")
     recipe = Recipe.default() if recipe is None else recipe
     inversions = _Inversions(loaded, rewrites, recipe, seed, show_progress)
-    rows = [inversions.of(name, photo, layer) for name, photo in photos.items() for layer in layers]
+    rows = finished(
+        (inversions.of(name, photo, layer) for name, photo in photos.items() for layer in layers),
+        len(photos) * len(layers),
+        "rows",
+    )
     records = [record for row in rows for record in row.records]
     table = as_table(_COLUMNS, [[record[name] for name in _COLUMNS] for record in records])
     picture = sheet_of(rows, ["", *rewrites], loaded.description)

@@ -17,6 +17,7 @@ from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
 from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.studies.finished import finished
 from captum_featinv.studies.sheet_row import SheetRow, labels_of, sheet_of
 
 # From a layer's code for a photo to the filters to show.
@@ -60,7 +61,11 @@ def texture_sheet(
     recipe = Recipe.default() if recipe is None else recipe
     names = dict.fromkeys(find_layer(loaded.model, layer)[0] for layer in layers)
     textures = _Textures(loaded, choose, energy, recipe, seed, show_progress)
-    made = [textures.of(name, photo, layer) for name, photo in photos.items() for layer in names]
+    made = finished(
+        (textures.of(name, photo, layer) for name, photo in photos.items() for layer in names),
+        len(photos) * len(names),
+        "rows",
+    )
     rows = [row for row, _ in made]
     reports = dict(zip(labels_of(rows), (report for _, report in made), strict=True))
     records = [record for row in rows for record in row.records]

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from captum_featinv.errors import warn
 from captum_featinv.images.display import as_saved
@@ -16,6 +15,7 @@ from captum_featinv.network.inputs import Images, Inputs
 from captum_featinv.network.reading import Codes, Reader
 from captum_featinv.optimization.loop import Losses, Phase, follow, runs_alone, start_image
 from captum_featinv.optimization.precision import Arithmetic
+from captum_featinv.optimization.progress import progress
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.optimization.ways import look, ways
 from captum_featinv.style.recolour import recoloured
@@ -50,9 +50,9 @@ class Restyler:
         """The contents in their styles; after Ctrl-C as far as they came."""
         chunks = list(self._chunks(contents, rows_at_once))
         total = self.recipe.n_steps * len(self.scales) * len(chunks)
-        with tqdm(total=total, desc="Restyling", disable=not show_progress) as bar:
+        with progress(total, "Restyling" if show_progress else None) as advance:
             images = [
-                self._rows(contents[rows], _rows_of(styles, rows), way, bar.update)
+                self._rows(contents[rows], _rows_of(styles, rows), way, advance)
                 for way, rows in chunks
             ]
         if self.interrupted:

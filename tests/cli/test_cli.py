@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from captum_featinv import Recipe, cli
-from captum_featinv.cli import main, options
+from captum_featinv.cli import main, outputs
 from captum_featinv.errors import ArgumentError, FeatInvWarning
 from captum_featinv.models import LoadedModel
 from captum_featinv.optimization import loop
@@ -529,7 +529,7 @@ def test_a_sheet_too_large_for_its_format_is_written_all_the_same(
     out, report = tmp_path / "out" / f"sheet.{suffix}", tmp_path / "out" / "report.json"
     asked = argparse.Namespace(out=out, report=report)
     with pytest.warns(FeatInvWarning, match=rf"does not go into sheet.{suffix} .* in sheet.png"):
-        written = options.write_files(Image.new("RGB", (width, 2)), [1], asked)
+        written = outputs.write_files(Image.new("RGB", (width, 2)), [1], asked)
     with Image.open(written) as sheet:
         assert sheet.size == (width, 2)
     assert sorted(path.name for path in out.parent.iterdir()) == ["report.json", "sheet.png"]

@@ -70,6 +70,8 @@ def test_selectors(model: nn.Module, selector: Any, error: type[FeatInvError], t
         ({"baselines": float("nan")}, "baselines have values that are NaN or infinite"),
         ({"baselines": PHOTO / 0}, "baselines have values that are NaN or infinite"),
         ({"baselines": torch.zeros(2, 3, 5, 5)}, "Baseline can be provided as"),
+        ({"baselines": torch.zeros(1, 3, 5, 5, dtype=torch.complex64)}, "baselines must be real"),
+        *(({"seed": seed}, "seed must be a whole number") for seed in (2.5, "a", 2**64)),
         ({"baselines": (0.0, 0.0)}, "2 baselines came with 1 inputs"),
     ],
 )
@@ -173,8 +175,7 @@ def test_baselines_that_are_neither_tensor_nor_number(model: nn.Module, baseline
 
 @pytest.mark.parametrize("inputs", [(PHOTO,), torch.zeros(1, 3, 12)], ids=["tuple", "signal"])
 def test_what_a_renderer_cannot_draw(inputs: Any) -> None:
-    model = nn.Sequential(nn.Flatten(), nn.LazyLinear(4))
-    model(torch.zeros(1, 36))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 4))
     with pytest.raises(ArgumentTypeError, match=r"a tensor \(N, C, H, W\), but found: "):
         FeatureMapInversion(model.eval(), "1", mean=None).param(inputs, 0)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from captum_featinv.network.hooking.compiled import eagerly, unwrapped
 from captum_featinv.network.hooking.opaque import require_python
@@ -111,11 +112,12 @@ _HERE = _Listeners()
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """A block in which `listener` is told of each module about to run in an `announced` block."""
-    _HERE.listeners.append(listener)
-    try:
+    depth = len(_HERE.listeners)
+    try:  # Ctrl-C may come between any two lines
+        _HERE.listeners.append(listener)
         yield
     finally:
-        _HERE.listeners.remove(listener)
+        del _HERE.listeners[depth:]
 
 
 @contextmanager
@@ -124,14 +126,17 @@ def announced() -> Iterator[None]:
 
     It slows each call down, so it is for the first runs only.
     """
-    _HERE.announcing += 1
-    handle = register_module_forward_pre_hook(_announce)
-    try:
+    before = _HERE.announcing
+    handle: RemovableHandle | None = None
+    try:  # Ctrl-C may come between any two lines
+        _HERE.announcing = before + 1
+        handle = register_module_forward_pre_hook(_announce)
         with _no_word_of_global_hooks():
             yield
     finally:
-        handle.remove()
-        _HERE.announcing -= 1
+        _HERE.announcing = before
+        if handle is not None:
+            handle.remove()
 
 
 @contextmanager

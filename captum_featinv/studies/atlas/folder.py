@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from captum_featinv.images.display import as_png, to_image
 from captum_featinv.inversion.report import FilterRecord
 from captum_featinv.studies.atlas.plan import Plan, Shard
 from captum_featinv.studies.atlas.work import Row
+from captum_featinv.writing import write_whole
 
 MANIFEST = "manifest.json"
 SHARDS = "shards"
@@ -135,20 +136,9 @@ class Folder:
             content: all of it.
             synced: whether it is to be whole after a power failure too, which takes the disk's time.
         """
+        # Where `tidy` finds what killed processes left.
         beside = self.path / _UNFINISHED / f"{_mine()}-{Path(name).name}"
-        try:
-            with _opened(beside) as file:
-                file.write(content)
-                if synced:
-                    file.flush()
-                    os.fsync(file.fileno())
-            beside.replace(self.path / name)
-        except BaseException as error:
-            with suppress(OSError):  # a disk that fails may do so again
-                beside.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.filename is None:
-                error.filename = str(self.path / name)  # which disk is full
-            raise
+        write_whole(self.path / name, content, beside=beside, synced=synced)
 
     def tidy(self) -> None:
         """Take away what killed processes of this machine left; what others write at stays."""
@@ -170,14 +160,6 @@ class Folder:
             raise ArgumentError(
                 f"{str(self.path)!r} holds files that are no atlas; name a new folder"
             )
-
-
-def _opened(path: Path) -> BinaryIO:
-    """A new file, in a folder that another process may just have found empty and taken away."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            return path.open("wb")
 
 
 def _host() -> str:

@@ -15,6 +15,7 @@ from captum_featinv.metrics.structure import edge_share
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.reading import read_code
 from captum_featinv.network.views import view_for
+from captum_featinv.optimization.interrupts import passing_interrupts
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.atlas.plan import Shard
 from captum_featinv.studies.atlas.source import Source, loaded_from
@@ -49,7 +50,8 @@ def work(source: Source, photo: Tensor, shard: Shard, how: How) -> list[Row]:
         ArgumentError: the pictures are not of one or three colours, so that no file holds them.
     """
     loaded = loaded_from(source)
-    with _QUIET, warnings.catch_warnings():
+    with _QUIET, passing_interrupts(), warnings.catch_warnings():
+        # A picture that Ctrl-C leaves half-found would stay for good.
         # Of thousands of pictures some come to nothing: `silent` and `share` say which.
         warnings.simplefilter("ignore", FeatInvWarning)
         return _made(loaded, photo, shard, how)

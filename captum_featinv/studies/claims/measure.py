@@ -25,6 +25,7 @@ from captum_featinv.studies.claims.restyled import StyleFound, restyled
 from captum_featinv.studies.claims.similarity import Similarity, another_network
 from captum_featinv.studies.claims.specific import Specific, specific
 from captum_featinv.studies.claims.telling import FEWEST_PHOTOS, Queries, Telling
+from captum_featinv.studies.finished import finished
 
 # The sanity check looks at pictures from so many of the photos.
 _CHECKED = 1
@@ -76,7 +77,9 @@ def measure_claims(
     study = _Study(
         loaded, reinitialised(loaded), photos, judge, similarity, recipe, seed, show_progress
     )
-    found = [study.look_at(name, numbers) for name, numbers in chosen.items()]
+    found = finished(
+        (study.look_at(name, numbers) for name, numbers in chosen.items()), len(chosen), "layers"
+    )
     told = [layer.telling for layer in found if layer.telling is not None]
     return Claims(
         loaded.description,
