@@ -30,6 +30,7 @@ from captum_featinv.studies.claims import RandomJudge, figures, intricate, judge
 from captum_featinv.studies.claims import randomised as anew
 from captum_featinv.studies.claims.pictures import Pictures
 from captum_featinv.style import restyle
+from tests.older import adam_counts_on_the_cpu
 
 CODE = torch.rand(2, 5, 4, 6, generator=torch.Generator().manual_seed(0))
 OTHER = torch.rand(2, 5, 4, 6, generator=torch.Generator().manual_seed(1))
@@ -119,6 +120,7 @@ ASKED: dict[str, Callable[[], Any]] = {
     "pixels": lambda: rendered(objectives.channel("0", 1)),
     "average pooling": lambda: average_pooling(nn.Sequential(nn.MaxPool2d(2)))(PHOTOS),
 }  # fmt: skip
+DESCENTS = ["texture", "restyled", "objective", "filter map", "pixels"]
 
 
 @contextmanager
@@ -133,6 +135,8 @@ def default_device(name: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("asked", ASKED)
 def test_a_number_does_not_depend_on_the_default_device(asked: str) -> None:
+    if asked in DESCENTS and not adam_counts_on_the_cpu():
+        pytest.skip("this torch's Adam needs a default device with values")
     expected = ASKED[asked]()
     with default_device("meta"):
         found = ASKED[asked]()

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch._utils import ExceptionWrapper
 from torch.overrides import TorchFunctionMode
 
+from tests.older import autocast_dtype, autocasts
+
 
 class OnDevice(TorchFunctionMode):
     """In this thread, every tensor says that it is on one GPU."""
@@ -42,7 +44,7 @@ class Replicas(nn.DataParallel):
         results: dict[int, Any] = {}
         # Threads have modes of their own.
         gradients = torch.is_grad_enabled()
-        halved, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+        halved, dtype = autocasts(), autocast_dtype()
 
         def work(index: int) -> None:
             try:

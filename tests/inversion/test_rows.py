@@ -20,6 +20,7 @@ from captum_featinv.inversion.targets import CodeRows, FilterRows, Rows, WholeCo
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.optimization.precision import PLAIN, Arithmetic
 from captum_featinv.param.pixel import free_pixels
+from tests.older import autocasts
 
 PLAINEST = {
     "outweigh": None,
@@ -48,7 +49,7 @@ class Reading:
     ) -> dict[str, Tensor]:
         image, *_ = inputs.images
         last = image.is_contiguous(memory_format=torch.channels_last)
-        half = torch.is_autocast_enabled("cpu")
+        half = autocasts()
         self.seen.append((image.requires_grad, own, half, last, image.dtype))
         code = self.code(*inputs.images, *inputs.extra)
         if watch:

@@ -17,7 +17,7 @@ def normed(pool: nn.Module) -> nn.Module:
     return net
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 def test_a_fresh_weight_norm_is_copied_pooled_on_average_and_drawn_anew() -> None:
     image, model = torch.rand(2, 3, 7, 8), normed(nn.MaxPool2d(2))
     assert not model[0].weight.is_leaf
@@ -28,7 +28,7 @@ def test_a_fresh_weight_norm_is_copied_pooled_on_average_and_drawn_anew() -> Non
     assert torch.equal(model(image), normed(nn.MaxPool2d(2))(image))
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 def test_the_weights_of_a_copy_are_its_own() -> None:
     model, image = normed(nn.ReLU()), torch.rand(1, 3, 5, 5)
     before, made = model(image), copied(model)

@@ -45,6 +45,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], int | None]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")  # torchvision 0.18
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_model_takes_its_one_size_and_no_other(kind: str) -> None:
     make, expected = MODELS[kind]

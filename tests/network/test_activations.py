@@ -261,7 +261,7 @@ def test_a_photo_that_is_too_small_is_a_forward_error_with_its_shape(net: nn.Seq
 
 
 @pytest.mark.parametrize(
-    "kind", [ValueError, NotImplementedError, RecursionError, torch.OutOfMemoryError]
+    "kind", [ValueError, NotImplementedError, RecursionError, torch.cuda.OutOfMemoryError]
 )
 def test_an_error_of_the_model_that_is_not_about_its_inputs_stays_as_it_is(
     kind: type[Exception],

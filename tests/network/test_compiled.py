@@ -14,6 +14,9 @@ from captum_featinv.network.hooking.compiled import eagerly
 from captum_featinv.render import render_vis
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+RUNS_UNCOMPILED = pytest.mark.skipif(
+    not hasattr(torch.compiler, "set_stance"), reason="torch 2.6 runs what is compiled uncompiled"
+)
 
 
 def plain() -> nn.Sequential:
@@ -59,7 +62,16 @@ def _fresh() -> Iterator[None]:
 
 @pytest.mark.parametrize("used", [False, True])
 @pytest.mark.parametrize("layer", ["1", "2.1"])
-@pytest.mark.parametrize("make", [whole, in_place, a_part, a_part_in_place, its_forward])
+@pytest.mark.parametrize(
+    "make",
+    [
+        whole,
+        *(
+            pytest.param(make, marks=RUNS_UNCOMPILED)
+            for make in (in_place, a_part, a_part_in_place, its_forward)
+        ),
+    ],
+)
 def test_the_picture_is_exactly_that_of_the_plain_model(
     make: Callable[[], nn.Module], layer: str, used: bool, photos: Tensor
 ) -> None:
@@ -75,6 +87,7 @@ def test_the_picture_is_exactly_that_of_the_plain_model(
     assert list(list_layers(model)) == list(list_layers(plain()))
 
 
+@RUNS_UNCOMPILED
 def test_a_function_that_hides_a_compiled_model(photos: Tensor) -> None:
     model = whole()
     model(photos)

@@ -15,6 +15,7 @@ from torch.testing import assert_close
 from captum_featinv import FeatureMapInversion, style
 from captum_featinv.errors import ArgumentError, FeatInvWarning
 from captum_featinv.network.untouched import untouched
+from tests.older import autocast_dtype, autocasts
 
 _CPU = torch.device("cpu")
 
@@ -219,15 +220,15 @@ def test_the_callers_autocast_is_as_it_was_afterwards() -> None:
     layer, image = nn.Conv2d(3, 4, 3).eval(), torch.rand(1, 3, 5, 5)
     with torch.autocast("cpu", torch.bfloat16):
         with untouched(layer, _CPU, 0):
-            assert not torch.is_autocast_enabled("cpu")
+            assert not autocasts()
             assert not torch.is_autocast_cache_enabled()
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 layer(image)
-        assert torch.is_autocast_enabled("cpu")
+        assert autocasts()
         assert torch.is_autocast_cache_enabled()
-        assert torch.get_autocast_dtype("cpu") == torch.bfloat16
+        assert autocast_dtype() == torch.bfloat16
         loss = layer(image).float().sum()
-    assert not torch.is_autocast_enabled("cpu")
+    assert not autocasts()
     loss.backward()
     assert layer.weight.grad is not None
 

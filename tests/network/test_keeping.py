@@ -173,6 +173,7 @@ def test_meta_tensors_hold_nothing_to_put_back() -> None:
     assert module.running_mean.device.type == "meta"
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
 @pytest.mark.parametrize("norm", [False, True])
 def test_a_lazy_module_keeps_the_weights_that_its_first_forward_makes(norm: bool) -> None:
     parts = [nn.LazyConv2d(4, 3), *([nn.LazyBatchNorm2d()] if norm else [])]

@@ -94,6 +94,7 @@ def test_a_quantized_layer_asks_for_the_model_before(photos: Tensor) -> None:
         FeatureMapInversion(quantized, "1").attribute(photos, 0, n_steps=1)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 @pytest.mark.parametrize("layer", ["0", "1"])
 def test_a_fresh_weight_norm_changes_no_picture(layer: str, photos: Tensor) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()

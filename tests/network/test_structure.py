@@ -88,6 +88,7 @@ def test_a_dictionary_that_was_exchanged_is_one_change_and_its_entries_too() -> 
     assert model.options is options
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
 def test_a_module_that_became_another_keeps_what_it_has_and_others_come_back() -> None:
     lazy, other = nn.LazyLinear(2), Made()
     structure = Structure([lazy, other])

@@ -11,6 +11,7 @@ from captum_featinv import Recipe
 from captum_featinv.network.inputs import Inputs
 from captum_featinv.optimization.precision import PLAIN, Arithmetic
 from captum_featinv.optimization.ways import look, ways
+from tests.older import autocasts
 
 HALF_LAST = Arithmetic(half=True, channels_last=True)
 HALF = Arithmetic(half=True)
@@ -30,7 +31,7 @@ class Reading:
         self.sizes.append(len(image))
         self.own.append(own)
         last = image.is_contiguous(memory_format=torch.channels_last)
-        way = Arithmetic(torch.is_autocast_enabled("cpu"), last)
+        way = Arithmetic(autocasts(), last)
         wrong = [way in self.wrong.get(int(photo.amax()), []) for photo in image.detach()]
         factor = torch.tensor([2.0 if one else 1.0 for one in wrong]).reshape(-1, 1, 1, 1)
         return {
@@ -96,7 +97,7 @@ class Failing(Reading):
 class FailsBack(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):  # type: ignore[no-untyped-def]
-        ctx.half = torch.is_autocast_enabled("cpu")
+        ctx.half = autocasts()
         return x * 1
 
     @staticmethod
@@ -106,7 +107,7 @@ class FailsBack(torch.autograd.Function):
 
 
 def fails_there(x: Tensor) -> Tensor:
-    assert not torch.is_autocast_enabled("cpu")
+    assert not autocasts()
     return x
 
 
@@ -146,7 +147,7 @@ def test_a_look_is_in_the_way_that_is_asked_for(way: Arithmetic, own: bool) -> N
     def reader(inputs: Inputs, *, own: bool = False) -> dict[str, Tensor]:
         (image,) = inputs.images
         last = image.is_contiguous(memory_format=torch.channels_last)
-        seen.extend([torch.is_autocast_enabled("cpu"), last, own, *inputs.extra])
+        seen.extend([autocasts(), last, own, *inputs.extra])
         return {"a": image}
 
     image = torch.rand(2, 3, 4, 5)

@@ -31,7 +31,7 @@ def test_a_classifier_that_writes_into_its_input_is_explained(photos: Tensor) ->
     assert_close(found, plain)
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 def test_a_model_whose_weights_are_fresh_from_weight_norm_is_copied(photos: Tensor) -> None:
     model = classifier(nn.Sequential)
     expected = model(photos)
