@@ -25,7 +25,10 @@ def write_whole(
         OSError: it could not be written; what was at `path` is there as it was.
     """
     if path.exists() and not path.is_file():
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise _of(path, error) from error
         return
     path = path.resolve()
     beside = _hidden_in(path.parent) if beside is None else beside
@@ -42,7 +45,7 @@ def write_whole(
         with suppress(OSError):  # a disk that fails may do so again
             beside.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
-            raise OSError(error.errno, error.strerror, str(path)) from error  # which disk is full
+            raise _of(path, error) from error
         raise
 
 
@@ -70,8 +73,13 @@ def require_writable_folder(folder: Path) -> None:
     try:
         trial.open("xb").close()
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise _of(folder, error) from error
     trial.unlink()
+
+
+def _of(path: Path, error: OSError) -> OSError:
+    """The same error, which says what it is about: a full disk says nothing."""
+    return OSError(error.errno, error.strerror, str(path))
 
 
 def _hidden_in(folder: Path) -> Path:

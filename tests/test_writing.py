@@ -74,6 +74,13 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_device_that_is_full_says_which_it_is() -> None:
+    require_writable(Path("/dev/full"))
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write_whole(Path("/dev/full"), b"new")
+
+
 def test_a_look_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     for name in ("a", "b"):
