@@ -79,6 +79,29 @@ def encoded(kind: str, picture: Image.Image | None = None, **options: Any) -> by
     return buffer.getvalue()
 
 
+def fuzz(path: Path, whole: bytes, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A file with some bytes changed, or cut, is read by a command or refused; both come."""
+    codes = []
+
+    @FUZZ
+    @given(
+        changes=st.lists(
+            st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=8
+        ),
+        length=st.integers(1, len(whole)),
+        cut=st.booleans(),
+    )
+    def check(changes: list[tuple[int, int]], length: int, cut: bool) -> None:
+        content = bytearray(whole)
+        for place, value in changes:
+            content[place] = value
+        path.write_bytes(bytes(content[:length] if cut else content))
+        codes.append(outcome(words, capsys)[0])
+
+    check()
+    assert set(codes) == {0, 2}
+
+
 def claimed(width: int, height: int) -> bytes:
     """A PNG that says it is so large, of next to nothing."""
 
@@ -170,26 +193,7 @@ def test_a_photo_stands_as_its_exif_says(turn: int, capsys: pytest.CaptureFixtur
 def test_a_file_with_any_bytes_changed_or_cut_is_read_or_refused(
     kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = encoded(kind)
-    codes = []
-
-    @FUZZ
-    @given(
-        changes=st.lists(
-            st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=8
-        ),
-        length=st.integers(1, len(whole)),
-        cut=st.booleans(),
-    )
-    def check(changes: list[tuple[int, int]], length: int, cut: bool) -> None:
-        content = bytearray(whole)
-        for place, value in changes:
-            content[place] = value
-        Path("fuzzed").write_bytes(bytes(content[:length] if cut else content))
-        codes.append(outcome(invert("fuzzed"), capsys)[0])
-
-    check()
-    assert set(codes) == {0, 2}
+    fuzz(Path("fuzzed"), encoded(kind), invert("fuzzed"), capsys)
 
 
 @pytest.mark.parametrize(
@@ -234,26 +238,8 @@ def test_weights_with_any_bytes_changed_or_cut_are_read_or_refused(
 
     buffer = io.BytesIO()
     torch.save(strangers_net.small().state_dict(), buffer)
-    whole = buffer.getvalue()
-    codes = []
-
-    @FUZZ
-    @given(
-        changes=st.lists(
-            st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=8
-        ),
-        length=st.integers(1, len(whole)),
-        cut=st.booleans(),
-    )
-    def check(changes: list[tuple[int, int]], length: int, cut: bool) -> None:
-        content = bytearray(whole)
-        for place, value in changes:
-            content[place] = value
-        Path("weights.pt").write_bytes(bytes(content[:length] if cut else content))
-        codes.append(outcome(invert("photo.png", "--weights=weights.pt"), capsys)[0])
-
-    check()
-    assert set(codes) == {0, 2}
+    words = invert("photo.png", "--weights=weights.pt")
+    fuzz(Path("weights.pt"), buffer.getvalue(), words, capsys)
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,14 @@ def restyle(network: nn.Module, photos: Tensor) -> Tensor:
 
 
 def render_vis(network: nn.Module, _photos: Tensor) -> Tensor:
+    return rendered(network, "3:1")
+
+
+def rendered(network: nn.Module, objective: Any) -> Tensor:
     torch.manual_seed(3)
     found = render.render_vis(
         network,
-        "3:1",
+        objective,
         lambda: param.image(8),
         thresholds=(STEPS,),
         transforms=[],
@@ -305,19 +309,7 @@ def test_an_objective_may_fail_at_any_step_of_a_renderer(error: str, network: nn
         return found + 1e-3 * features("5").mean()
 
     def work() -> Tensor:
-        torch.manual_seed(3)
-        found = render.render_vis(
-            network,
-            loss,
-            lambda: param.image(8),
-            thresholds=(STEPS,),
-            transforms=[],
-            fixed_image_size=8,
-            progress=False,
-            show_image=False,
-            return_result=True,
-        )
-        return found.image
+        return rendered(network, loss)
 
     torch.manual_seed(3)
     work()
