@@ -1,40 +1,17 @@
-"""What does this filter of this CNN extract? Feature map inversion for Captum."""
+"""What does this filter of this CNN extract? Feature map inversion for Captum.
+
+The public names stand in `__init__.pyi` and are imported when they are first asked for (SPEC 1).
+"""
 
 from importlib.metadata import version
 
-from captum_featinv import (
-    codes,
-    directions,
-    metrics,
-    objectives,
-    param,
-    render,
-    style,
-    transform,
-)
+import lazy_loader
+
 from captum_featinv._moved import keep_old_names
-from captum_featinv.inversion import CodeInversion, FeatureMapInversion
-from captum_featinv.network import views
-from captum_featinv.network.layers import list_layers
-from captum_featinv.optimization.recipe import Recipe
 
 __version__ = version("captum_featinv")
 
-__all__ = [
-    "CodeInversion",
-    "FeatureMapInversion",
-    "Recipe",
-    "__version__",
-    "codes",
-    "directions",
-    "list_layers",
-    "metrics",
-    "objectives",
-    "param",
-    "render",
-    "style",
-    "transform",
-    "views",
-]
+__getattr__, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
+__all__ = [*_names, "__version__"]  # noqa: PLE0604
 
 keep_old_names(__name__)

@@ -1,35 +1,17 @@
-"""The command line: one command a file, each with an `add(parser)`."""
+"""The command line. What it takes is in `parsing`, what it does in `commands`, one file a command."""
 
-import argparse
+import os
+import signal
+import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 
-from captum_featinv.cli import (
-    atlas,
-    claims,
-    compare,
-    demo,
-    explain,
-    gallery,
-    invert,
-    layers,
-    restyle,
-)
+from captum_featinv.cli.parsing import parser
 from captum_featinv.cli.stopping import stopping
-from captum_featinv.cli.telling import say
+from captum_featinv.cli.telling import say, tell
+from captum_featinv.cli.watching import shown
 from captum_featinv.errors import FeatInvError
-
-_COMMANDS = {
-    "invert": (invert.add, "textures of filters as a contact sheet"),
-    "explain": (explain.add, "the filters behind a prediction, and their textures"),
-    "compare": (compare.add, "the same filters under the methods of Captum, Lucent, DreamLens"),
-    "atlas": (atlas.add, "the texture of every live filter of some layers, in a folder"),
-    "restyle": (restyle.add, "a photo in the style of another picture"),
-    "claims": (claims.add, "do the paper's claims hold for a network?"),
-    "gallery": (gallery.add, "the page that shows an atlas"),
-    "layers": (layers.add, "a model's layers: channels, stride, field"),
-    "demo": (demo.add, "the picture of the README, on a real network"),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,14 +21,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all went well, 2 after an error, which is one line on stderr; 130 after Ctrl-C and 143
         after SIGTERM, with what was finished until then in its files.
     """
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(words)
+    options.words = words  # as they were typed, for the record in what is written
     with stopping() as stop, warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
         try:
-            options.command(options)
+            with shown(quiet=options.quiet):
+                # Here, and not above: asking for help needs no second of torch.
+                command = import_module(f"captum_featinv.cli.commands.{options.command}")
+                text = command.run(options)
+            if not options.quiet:
+                tell(text)
+                sys.stdout.flush()
         except KeyboardInterrupt:
             say("interrupted: nothing more is written, and what was there stays")
             return stop.exit_code
+        except BrokenPipeError:
+            # Whoever read has had enough, such as `head`; Python would complain once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
         except Exception as error:
             if options.traceback:
                 raise
@@ -56,14 +50,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"error: {type(error).__name__}: {error} (--traceback shows where)")
             return 2
         return 0 if stop.signal is None else stop.exit_code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="captum-featinv", description="What does this filter of this CNN extract?"
-    )
-    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (add, text) in _COMMANDS.items():
-        add(commands.add_parser(name, help=text))
-    return parser

@@ -1,32 +1,21 @@
-"""Photos as a network takes them: of its size, whole or their middle, in colour or grey."""
+"""Photos as a network takes them: their size and part, in colour or grey, on its device."""
 
-import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import central_square, from_picture, grey, middle_of
+from captum_featinv.images.files import (
+    central_square,
+    from_picture,
+    grey,
+    middle_of,
+    open_picture,
+)
+from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel
-
-
-def add_size(parser: argparse.ArgumentParser, default: int) -> None:
-    """How large; what is not given depends on the model, see `edge_of`."""
-    parser.add_argument(
-        "--size",
-        type=int,
-        metavar="PIXELS",
-        help=f"the long edge; default {default}, or the one size that the model takes",
-    )
-
-
-def add_crop(parser: argparse.ArgumentParser) -> None:
-    """Whether photos stay whole."""
-    parser.add_argument(
-        "--crop",
-        action="store_true",
-        help="take the largest square in the middle; always so for a model of one size",
-    )
 
 
 def edge_of(loaded: LoadedModel, asked: int | None, default: int, option: str = "--size") -> int:
@@ -48,18 +37,43 @@ def edge_of(loaded: LoadedModel, asked: int | None, default: int, option: str = 
 def as_taken(picture: Image.Image, loaded: LoadedModel, edge: int, *, crop: bool = False) -> Tensor:
     """A picture in [0, 1], (1, C, H, W), whole if the model takes that and nobody asked for less."""
     square = crop or loaded.size_fixed
-    return _coloured(from_picture(central_square(picture) if square else picture, edge), loaded)
+    return _fitting(from_picture(central_square(picture) if square else picture, edge), loaded)
 
 
 def as_tested(picture: Image.Image, loaded: LoadedModel, edge: int) -> Tensor:
     """The middle square of a picture as the model was tested, (1, C, edge, edge) in [0, 1]."""
-    return _coloured(middle_of(picture, edge, loaded.shown), loaded)
+    return _fitting(middle_of(picture, edge, loaded.shown), loaded)
 
 
-def _coloured(photo: Tensor, loaded: LoadedModel) -> Tensor:
+def _fitting(photo: Tensor, loaded: LoadedModel) -> Tensor:
+    """In the colours that the model takes, where it is."""
     if loaded.channels not in (1, 3):
         raise ArgumentError(
             f"{loaded.description} takes images of {loaded.channels} channels, but a photo has 3, or 1 "
             "in grey; pass your own tensors to FeatureMapInversion in Python"
         )
-    return grey(photo) if loaded.channels == 1 else photo
+    return (grey(photo) if loaded.channels == 1 else photo).to(loaded.device)
+
+
+def opened(paths: Sequence[str | Path]) -> list[tuple[str, Image.Image]]:
+    """Pictures by their files' names, or where two are called the same by their paths.
+
+    Those in folders are left out, with a warning, if they cannot be read.
+
+    Raises:
+        ArgumentError: a file that was named is no picture, or there is none in the folders.
+    """
+    found = [pair for path in map(Path, paths) for pair in _in(path)]
+    if not found:
+        raise ArgumentError(f"no pictures in {', '.join(repr(str(path)) for path in paths)}")
+    names = [path.name for path, _ in found]
+    several = len(set(names)) < len(names)
+    return [(str(path) if several else path.name, picture) for path, picture in found]
+
+
+def _in(path: Path) -> Iterator[tuple[Path, Image.Image]]:
+    if not path.is_dir():
+        yield path, open_picture(path)
+        return
+    for name, picture in readable(picture_files(path)):
+        yield path / name, picture

@@ -14,7 +14,7 @@ from captum_featinv.codes.code import (
     original,
     single_filter,
 )
-from captum_featinv.codes.live import LIVE, live_filters
+from captum_featinv.codes.live import LIVE, live_filters, strongest_filters
 from captum_featinv.codes.reallocation import (
     Draw,
     mix,
@@ -36,4 +36,5 @@ __all__ = [
     "reallocate_by_rank",
     "reallocate_randomly",
     "single_filter",
+    "strongest_filters",
 ]

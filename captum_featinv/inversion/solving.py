@@ -12,8 +12,8 @@ from captum_featinv.inversion.rows import Question, Solution, SomeRows
 from captum_featinv.inversion.targets import Targets
 from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.optimization.loop import runs_alone
-from captum_featinv.optimization.progress import progress
 from captum_featinv.optimization.ways import ways
+from captum_featinv.progress import steps
 
 
 def solve(
@@ -47,7 +47,7 @@ def solve(
     ]
     solutions: list[Solution] = []
     total = question.recipe.n_steps * len(chunks)
-    with progress(total, title) as advance:
+    with steps(total, title) as advance:
         interrupted = False
         for way, rows in chunks:
             some = SomeRows(question, targets.examples[rows], targets[rows], way)

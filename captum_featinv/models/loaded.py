@@ -7,10 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from captum_featinv.errors import ArgumentError, first_line
 from captum_featinv.images.files import SHOWN
 from captum_featinv.images.normalization import Normalization
 
 View = Callable[[Any], Tensor] | Mapping[str, Callable[[Any], Tensor]] | None
+
+
+def best_device() -> str:
+    """`cuda` or `mps` where there is one, otherwise `cpu`."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,20 @@ class LoadedModel:
     def device(self) -> torch.device:
         """Where the model is; the CPU if it has no parameters."""
         return next(self.model.parameters(), torch.zeros((), device="cpu")).device
+
+    def on(self, device: str) -> "LoadedModel":
+        """The same model, moved to a device: `cuda:1`, say, or `auto`, a GPU if there is one.
+
+        Raises:
+            ArgumentError: there is no such device here.
+        """
+        try:
+            self.model.to(best_device() if device == "auto" else device)
+        except (RuntimeError, AssertionError) as error:
+            raise ArgumentError(
+                f"no network can be put on device {device!r} here ({first_line(error)}); try 'cpu'"
+            ) from error
+        return self
 
     def seen(self, view: View) -> "LoadedModel":
         """The same model, its layers seen otherwise: all of them, or some by their names."""

@@ -25,8 +25,9 @@ def load_model(
     mean: _Statistic = None,
     std: _Statistic = None,
     channels: int | None = None,
+    device: Literal["cpu", "meta"] = "cpu",
 ) -> LoadedModel:
-    """A model by name, on the CPU and in eval mode.
+    """A model by name, in eval mode. `LoadedModel.on` moves it to a GPU.
 
     Args:
         name: any name of `torchvision.models.list_models()`; `"efficientnet_lite0"` or
@@ -47,6 +48,8 @@ def load_model(
             have it if None, and ImageNet's of a model of one's own.
         std: likewise.
         channels: of the images, for timm's models and one's own; as the model has it if None.
+        device: `"meta"` makes a model without numbers in no time, to look at its layers; then
+            `weights` must be `"random"`.
 
     Raises:
         ArgumentError: an unknown name, or weights or numbers that do not fit the model.
@@ -60,7 +63,7 @@ def load_model(
     if channels is not None and channels < 1:
         raise ArgumentError(f"channels={channels} is no number from 1 on")
     # Whatever the default device and the dice are, before and after.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         loaded = _load(name, weights or "random", channels)
     if channels not in (None, loaded.channels):
         raise ArgumentError(f"{name} takes images of {loaded.channels} channels, not of {channels}")

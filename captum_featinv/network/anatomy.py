@@ -110,8 +110,12 @@ def receptive_fields(model: nn.Module, layers: Iterable[Layer], image: Tensor) -
             spoiled = torch.zeros_like(image)
             spoiled[..., first:end, :] = torch.nan
             activations.run(spoiled)
-            maps = {name: _maps(activations(name), spoiled, name, model) for name in modules}
-            return {name: _middle_is_nan(code) for name, code in maps.items() if code is not None}
+            codes = {name: code_of(activations(name), spoiled, name, model) for name in modules}
+            return {
+                name: _middle_is_nan(code)
+                for name, code in codes.items()
+                if code is not None and code.dim() == image.dim()
+            }
 
         found = {}
         for name in reached(0, 0):
@@ -121,13 +125,13 @@ def receptive_fields(model: nn.Module, layers: Iterable[Layer], image: Tensor) -
     return found
 
 
-def _maps(output: Tensor, image: Tensor, name: str, model: nn.Module) -> Tensor | None:
-    """A layer's code if it is of maps."""
+def code_of(output: Tensor, images: Tensor, name: str, model: nn.Module) -> Tensor | None:
+    """A layer's code, if what it puts out has channels."""
     try:
-        code = views.seen(output, image, name, model)
+        code = views.seen(output, images, name, model)
     except LayerError:
         return None
-    return code if code.dim() == image.dim() else None
+    return code if code.dim() in (2, images.dim()) else None
 
 
 def _middle_is_nan(code: Tensor) -> bool:
@@ -161,15 +165,13 @@ class _Probe:
         self._whole = False
 
     def add(self, output: Tensor, images: Tensor, name: str, model: nn.Module) -> None:
-        try:
-            code = views.seen(output, images, name, model)
-        except LayerError:  # neither maps nor channels
+        code = code_of(output, images, name, model)
+        if code is None:
             return
-        if code.dim() == 2:
-            self._channels = code.shape[1]
+        self._channels = code.shape[1]
         if code.dim() != images.dim():
             return
-        self._channels, self._rows = code.shape[1], code.shape[-2]
+        self._rows = code.shape[-2]
         upper, lower = code.isnan().movedim(-2, 1).flatten(2).any(2)
         self._above.append(int(upper.sum()))
         self._cut.append(int((upper & lower).sum()))

@@ -153,11 +153,15 @@ class Recipe:
 
     def __str__(self) -> str:
         """A line a value."""
-        names = [field.name for field in fields(self)]
-        width = max(map(len, names))
-        said = {name: _said(getattr(self, name)) for name in names}
+        said = self.to_dict()
+        width = max(map(len, said))
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in said.items())
+
+    def to_dict(self) -> dict[str, str]:
+        """Its values in words."""
+        said = {field.name: _said(getattr(self, field.name)) for field in fields(self)}
         left = {name: _LEFT for name in Form._fields if getattr(self, name) is None}
-        return "\n".join(f"{name:<{width}}  {text}" for name, text in (said | left).items())
+        return said | left
 
 
 def _check_numbers(recipe: Recipe) -> None:

@@ -1,6 +1,7 @@
 """The same filter under other methods: what Captum, Lucent, DreamLens and code inversion show of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,6 +20,7 @@ from captum_featinv.models import LoadedModel
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.progress import bar, each
 from captum_featinv.studies.comparison import (
     Answer,
     Comparison,
@@ -41,8 +43,9 @@ def compare(
     *,
     methods: Mapping[str, Method] | None = None,
     recipe: Recipe | None = None,
-    steps: int | None = None,
+    steps: int | Mapping[str, int] | None = None,
     seed: int = 0,
+    show_progress: bool = False,
 ) -> Comparison:
     """Ask every method for every filter.
 
@@ -54,8 +57,9 @@ def compare(
         methods: by the name that stands above their column; `METHODS` if None. To add one:
             `methods={**METHODS, "mine": Method(lambda question: ...)}`.
         recipe: of the two inversions.
-        steps: of all that is optimised; by default each method's own number.
+        steps: of all that is optimised, or by methods' names; by default each method's own number.
         seed: of all that is random.
+        show_progress: show a progress bar.
 
     Raises:
         LayerError: there is no such layer, or it keeps its channels last.
@@ -77,18 +81,34 @@ def compare(
     )
     said: dict[str, Answer] = {}
 
+    own = {
+        title: steps.get(title) if isinstance(steps, Mapping) else steps
+        for title, method in asked.items()
+        if method.optimised
+    }
+
     def row(k: int) -> tuple[int, dict[str, Answer]]:
-        question = Question(copied, name, k, photo, loaded.normalization, recipe, steps, seed)
-        for title, method in asked.items():
-            if method.per_filter or title not in said:
-                said[title] = ask(title, method, question)
+        question = Question(copied, name, k, photo, loaded.normalization, recipe, None, seed)
+        due = [title for title, one in asked.items() if one.per_filter or title not in said]
+        for title in each(due, weight=lambda title: _work(asked[title])):
+            said[title] = ask(title, asked[title], replace(question, steps=own.get(title)))
         return k, {title: measured(answer, measuring, question) for title, answer in said.items()}
 
-    answers = dict(finished((row(k) for k in filters), len(filters), "filters"))
+    with bar(shown=show_progress):
+        rows = (row(k) for k in each(filters, "filter {}".format))
+        answers = dict(finished(rows, len(filters), "filters"))
     asked_for = (Recipe.default() if recipe is None else recipe).precision
     followed = name_of(asked_for, [photo])
     precision = {title: followed for title, method in asked.items() if method.inverted}
-    return Comparison(loaded.description, name, photo, answers, precision)
+    told = {title: number for title, number in own.items() if number}
+    return Comparison(loaded.description, name, photo, answers, precision, told)
+
+
+def _work(method: Method) -> float:
+    """How long a method takes beside others, roughly: an inversion's forward stops at the layer."""
+    if not method.optimised:
+        return 0.2
+    return 1.0 if method.inverted else 8.0
 
 
 def _photo(question: Question) -> Tensor:

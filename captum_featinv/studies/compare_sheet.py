@@ -22,11 +22,27 @@ def comparison_sheet(found: Comparison) -> Image.Image:
         rows.append([to_picture(_image(answer, found)) for answer in row.values()])
         captions.append([_caption(answer) for answer in row.values()])
     labels = [f"filter {k}" for k in found.answers]
-    columns = [_broken(name) for name in next(iter(found.answers.values()))]
+    columns = [_head(name, found) for name in next(iter(found.answers.values()))]
     title = (
         f"{found.description}, layer {found.layer} (maps: bright is most; red is for, blue against)"
     )
     return contact_sheet(rows, labels, columns, captions, title=title, cell=_CELL)
+
+
+def pictures_of(found: Comparison) -> dict[str, Image.Image]:
+    """Each cell alone, by filter and method; what is the same for all filters is there for each."""
+    return {
+        f"{k}-{name}": to_picture(_image(answer, found))
+        for k, row in found.answers.items()
+        for name, answer in row.items()
+        if not answer.error
+    }
+
+
+def _head(name: str, found: Comparison) -> str:
+    """A method's name, with its steps where they are not its own number."""
+    steps = found.steps.get(name)
+    return _broken(name) if steps is None else f"{_broken(name)}\n{steps} steps"
 
 
 def _image(

@@ -105,6 +105,8 @@ class Comparison:
     answers: dict[int, dict[str, Answer]]
     precision: Mapping[str, str] = field(default_factory=dict)
     """of the search, by method, where there was one that follows a recipe"""
+    steps: Mapping[str, int] = field(default_factory=dict)
+    """by method, where it was not left its own number"""
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One record a filter and method, of plain values as JSON wants them."""
@@ -114,7 +116,11 @@ class Comparison:
                 record = {"filter": k, "method": name, "seconds": answer.seconds}
                 measured = Report([answer.record]).to_dicts()[0] if answer.record else {}
                 shown = {name: measured.get(name) for name in _SHOWN}
-                told = {"error": answer.error or None, "precision": self.precision.get(name)}
+                told = {
+                    "error": answer.error or None,
+                    "precision": self.precision.get(name),
+                    "steps": self.steps.get(name),
+                }
                 records.append({**record, **shown, **told})
         return records
 

@@ -53,7 +53,7 @@ def explain(
         ablate: also silence these filters, and as many random ones that fire, ten times.
         recipe: how to look for the textures.
         seed: of the textures and of the ablation's draws.
-        show_progress: show a progress bar while textures are looked for.
+        show_progress: show a progress bar.
 
     Raises:
         ArgumentError: no such class or method, the model is no classifier, or `ablate` and a view that

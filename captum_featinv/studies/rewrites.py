@@ -16,6 +16,7 @@ from captum_featinv.metrics.table import as_table
 from captum_featinv.models import LoadedModel
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.progress import bar, each
 from captum_featinv.studies.finished import finished
 from captum_featinv.studies.sheet import TextureSheet
 from captum_featinv.studies.sheet_row import SheetRow, sheet_of
@@ -42,21 +43,24 @@ def rewrite_sheet(
         rewrites: by the name of their column; see `captum_featinv.codes`.
         recipe: see `CodeInversion`.
         seed: see `CodeInversion.attribute`.
-        show_progress: show a progress bar a row.
+        show_progress: show a progress bar.
     """
     if not photos or not layers or not rewrites:
         raise ArgumentError("a sheet needs at least one photo, one layer and one rewrite")
     recipe = Recipe.default() if recipe is None else recipe
-    inversions = _Inversions(loaded, rewrites, recipe, seed, show_progress)
-    rows = finished(
-        (inversions.of(name, photo, layer) for name, photo in photos.items() for layer in layers),
-        len(photos) * len(layers),
-        "rows",
-    )
+    inversions = _Inversions(loaded, rewrites, recipe, seed)
+    asked = [(name, layer) for name in photos for layer in layers]
+    with bar(shown=show_progress):
+        rows = finished(
+            (inversions.of(name, photos[name], layer) for name, layer in each(asked, ", ".join)),
+            len(asked),
+            "rows",
+        )
     records = [record for row in rows for record in row.records]
     table = as_table(_COLUMNS, [[record[name] for name in _COLUMNS] for record in records])
     picture = sheet_of(rows, ["", *rewrites], loaded.description)
-    return TextureSheet(picture, records, {"modified code inversion": table})
+    pictures = dict(pair for row in rows for pair in row.pictures("rewrite"))
+    return TextureSheet(picture, records, {"modified code inversion": table}, pictures)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,6 @@ class _Inversions:
     rewrites: Mapping[str, Rewrite]
     recipe: Recipe
     seed: int
-    show_progress: bool
 
     def of(self, photo_name: str, photo: Tensor, layer: str) -> SheetRow:
         space = self.loaded.normalization
@@ -79,7 +82,6 @@ class _Inversions:
             _each(list(self.rewrites.values())),
             seed=self.seed,
             return_convergence_delta=True,
-            show_progress=self.show_progress,
         )
         told = {"photo": photo_name, "layer": layer}
         records = [

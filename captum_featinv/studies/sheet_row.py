@@ -1,7 +1,8 @@
 """One row of a contact sheet: a layer on a photo, its pictures and their numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ class SheetRow:
     images: list[npt.NDArray[np.float32]]
     captions: list[str]
     records: list[dict[str, Any]]
+
+    def pictures(self, named_by: str) -> Iterator[tuple[str, Image.Image]]:
+        """Each picture but the photo, called by its photo, its layer and a field of its record."""
+        for image, record in zip(self.images[1:], self.records, strict=True):
+            yield f"{Path(self.photo).stem}-{self.layer}-{record[named_by]}", to_picture(image)
 
 
 def labels_of(rows: Sequence[SheetRow]) -> list[str]:

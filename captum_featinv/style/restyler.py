@@ -15,9 +15,9 @@ from captum_featinv.network.inputs import Images, Inputs
 from captum_featinv.network.reading import Codes, Reader
 from captum_featinv.optimization.loop import Losses, Phase, follow, runs_alone, start_image
 from captum_featinv.optimization.precision import Arithmetic
-from captum_featinv.optimization.progress import progress
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.optimization.ways import look, ways
+from captum_featinv.progress import steps
 from captum_featinv.style.recolour import recoloured
 from captum_featinv.style.target import StyleDistances, StyleTarget
 
@@ -50,7 +50,7 @@ class Restyler:
         """The contents in their styles; after Ctrl-C as far as they came."""
         chunks = list(self._chunks(contents, rows_at_once))
         total = self.recipe.n_steps * len(self.scales) * len(chunks)
-        with progress(total, "Restyling" if show_progress else None) as advance:
+        with steps(total, "Restyling" if show_progress else None) as advance:
             images = [
                 self._rows(contents[rows], _rows_of(styles, rows), way, advance)
                 for way, rows in chunks

@@ -48,7 +48,7 @@ def invert(*photos: str, **options: object) -> list[str]:
 def records() -> list[dict[str, object]]:
     """The report, which must be JSON as the standard has it."""
     text = Path("report.json").read_text()
-    found: list[dict[str, object]] = json.loads(text, parse_constant=pytest.fail)
+    found: list[dict[str, object]] = json.loads(text, parse_constant=pytest.fail)["pictures"]
     return found
 
 
@@ -58,7 +58,9 @@ def eyes(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU()).eval()
     weight = torch.cat([torch.eye(3), -torch.eye(3)])[..., None, None]
     model[0].load_state_dict({"weight": weight, "bias": torch.zeros(6)})
-    monkeypatch.setattr(cli.invert, "model_of", lambda *_: LoadedModel(model, "eyes"))
+    monkeypatch.setattr(
+        "captum_featinv.cli.commands.invert.model_of", lambda *_: LoadedModel(model, "eyes")
+    )
 
 
 # --- invert ------------------------------------------------------------------------------------
@@ -135,13 +137,6 @@ def test_live_filters_are_drawn_by_the_seed_among_those_that_fire() -> None:
         ("notes.txt", {}, "'notes.txt' is no picture"),
         ("photo.png", {"layer": "features.3.sqeeze"}, "did you mean features.3.squeeze"),
         ("photo.png", {"filters": "0:200"}, "'features.3' has filters 0 to 127"),
-        ("photo.png", {"filters": "some"}, "'some' is neither a range"),
-        ("photo.png", {"filters": "live:all"}, "'live:all' is neither a range"),
-        ("photo.png", {"filters": "1,,2"}, "'1,,2' is neither a range"),
-        ("photo.png", {"filters": ""}, "'' is neither a range"),
-        ("photo.png", {"filters": "5:5"}, "'5:5' names no filter"),
-        ("photo.png", {"steps": 0}, "positive integer. Given: 0"),
-        ("photo.png", {"size": 0}, "positive number of pixels. Given: 0"),
         ("photo.png", {"size": 2}, "too small"),
         ("photo.png", {"out": "nowhere/sheet.png"}, "no folder 'nowhere' to write 'sheet.png'"),
         ("photo.png", {"report": "nowhere/r.json"}, "no folder 'nowhere' to write 'r.json'"),
@@ -165,15 +160,32 @@ def test_an_error_is_one_line_on_stderr_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["invert", "photo.png"], ["paint"], invert("photo.png", energy=1)]
+    ("words", "text"),
+    [
+        ([], "required: COMMAND"),
+        (["paint"], "invalid choice: 'paint'"),
+        (["invert", "photo.png"], "required: --layer"),
+        (invert("photo.png", energy=1), "invalid choice: '1'"),
+        (invert("photo.png", steps=0), "'0' is no number from 1 on"),
+        (invert("photo.png", size="big"), "'big' is no number from 1 on"),
+        (invert("photo.png", filters="best:3"), "'best:3' is none of all, top:5, live:5, a range"),
+        *(
+            (invert("photo.png", filters=text), f"'{text}' is none of all")
+            for text in ("some", "top:0", "live:all", "1,,2", "all:3", "")
+        ),
+        (invert("photo.png", filters="3:3"), "'3:3' names no filter"),
+    ],
 )
-def test_a_command_that_cannot_be_read_ends_with_the_usage_and_exit_code_2(
-    words: list[str], capsys: pytest.CaptureFixture[str]
+def test_a_command_that_cannot_be_read_ends_with_two_lines_and_exit_code_2(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: captum-featinv")
+    wrong, try_ = capsys.readouterr().err.splitlines()
+    assert text in wrong
+    assert try_.startswith("try: captum-featinv")
+    assert try_.endswith("--help")
 
 
 # --- invert --rewrite --------------------------------------------------------------------------
@@ -349,9 +361,10 @@ def test_every_command_that_inverts_takes_a_precision_and_tells_it(
     expected = precision or default
     assert {recipe.precision for recipe in asked} == {expected}
     told = json.loads(Path("report.json").read_text())
-    found = {record["precision"] for record in (told if isinstance(told, list) else [told])}
+    found = {one["precision"] for one in told.get("pictures", told.get("answers", [told]))}
     told_as = "float32" if expected == "auto" else expected  # what it came to on this CPU
     assert found == ({told_as, None} if command == "compare" else {told_as})
+    assert told["made"]["precision"] == told_as
 
 
 def test_the_demo_takes_a_precision_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,8 +375,10 @@ def test_the_demo_takes_a_precision_too(monkeypatch: pytest.MonkeyPatch) -> None
         asked["precision"] = recipe.precision
         return TextureSheet(Image.new("RGB", (1, 1)), [], {})
 
-    monkeypatch.setattr(cli.demo, "load_model", lambda *_: None)
-    monkeypatch.setattr(cli.demo, "texture_sheet", sheet)
+    monkeypatch.setattr(
+        "captum_featinv.cli.commands.demo.load_model", lambda *_: LoadedModel(nn.Identity(), "none")
+    )
+    monkeypatch.setattr("captum_featinv.cli.commands.demo.texture_sheet", sheet)
     assert main(["demo", "--precision=bfloat16"]) == 0
     assert asked == {"precision": "bfloat16"}
 
@@ -412,7 +427,7 @@ def test_restyle_writes_the_picture_and_its_distances(capsys: pytest.CaptureFixt
     with Image.open("new.png") as picture:
         assert picture.size == (32, 24)
     numbers = json.loads(Path("report.json").read_text())
-    assert list(numbers) == ["energies", "gram", "content", "precision"]
+    assert list(numbers) == ["made", "energies", "gram", "content", "precision"]
     assert numbers.pop("precision") == "float32"
     assert numbers["content"]["before"] < 0.02 < numbers["content"]["after"]
     lines = capsys.readouterr().out.splitlines()
@@ -428,7 +443,7 @@ def test_a_distance_that_is_not_finite_is_null_in_the_report(
     def restyled(*_: object, **__: object) -> Restyled:
         return Restyled(torch.zeros(1, 3, 24, 32), lost, lost)
 
-    monkeypatch.setattr(cli.restyle, "restyle", restyled)
+    monkeypatch.setattr("captum_featinv.cli.commands.restyle.restyle", restyled)
     assert main(restyle("--report=report.json")) == 0
     numbers = json.loads(Path("report.json").read_text(), parse_constant=pytest.fail)
     assert [numbers[name]["after"] for name in ("energies", "gram", "content")] == [None, None, 0.5]
@@ -463,7 +478,7 @@ def test_restyle_says_what_is_wrong(
 
 
 def test_layers_prints_a_table_of_strides_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["layers", "squeezenet1_1"]) == 0
+    assert main(["layers", "squeezenet1_1", "--fields"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[0].split() == ["layer", "type", "channels", "stride", "receptive", "field"]
@@ -472,6 +487,17 @@ def test_layers_prints_a_table_of_strides_and_fields(capsys: pytest.CaptureFixtu
     assert table["features.2"] == ["MaxPool2d", "64", "4", str(3 + 2 * 2)]
     assert table["features.3.expand3x3"] == ["Conv2d", "64", "4", str(7 + 2 * 4)]
     assert table["classifier.3"] == ["AdaptiveAvgPool2d", "1000", "-", "-"]
+
+
+def test_without_fields_layers_prints_the_same_table_but_for_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["layers", "squeezenet1_1", "--fields"]) == 0
+    measured = capsys.readouterr().out.splitlines()
+    assert main(["layers", "squeezenet1_1"]) == 0
+    table = {name: cells for name, *cells in map(str.split, capsys.readouterr().out.splitlines())}
+    assert table.pop("layer") == ["type", "channels", "stride"]
+    assert table == {name: cells[:3] for name, *cells in map(str.split, measured[1:])}
 
 
 def test_layers_of_an_unknown_model_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -529,7 +555,8 @@ def test_a_sheet_too_large_for_its_format_is_written_all_the_same(
     out, report = tmp_path / "out" / f"sheet.{suffix}", tmp_path / "out" / "report.json"
     asked = argparse.Namespace(out=out, report=report)
     with pytest.warns(FeatInvWarning, match=rf"does not go into sheet.{suffix} .* in sheet.png"):
-        written = outputs.write_files(Image.new("RGB", (width, 2)), [1], asked)
-    with Image.open(written) as sheet:
+        written = outputs.write_files(Image.new("RGB", (width, 2)), {}, asked, {"seed": 3})
+    with Image.open(written.removeprefix("wrote ")) as sheet:
         assert sheet.size == (width, 2)
+        assert json.loads(sheet.info["captum_featinv"]) == {"seed": 3}
     assert sorted(path.name for path in out.parent.iterdir()) == ["report.json", "sheet.png"]

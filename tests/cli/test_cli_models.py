@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from captum_featinv import cli
 from captum_featinv.cli import main
-from captum_featinv.cli.model import numbers
+from captum_featinv.cli.parsing.options import numbers
 from captum_featinv.cli.photos import as_taken, as_tested
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import from_picture, middle_of
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.studies import sheet as sheets
 
 SOURCE = """
 from torch import nn
@@ -64,7 +65,7 @@ def _in_a_folder_with_photos_and_models(
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The photos that `invert` shows."""
     found: list[Tensor] = []
-    whole = cli.invert.texture_sheet
+    whole = sheets.texture_sheet
 
     def texture_sheet(
         loaded: LoadedModel, photos: dict[str, Tensor], *words: object, **more: object
@@ -72,7 +73,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         found.extend(photos.values())
         return whole(loaded, photos, *words, **more)
 
-    monkeypatch.setattr(cli.invert, "texture_sheet", texture_sheet)
+    monkeypatch.setattr("captum_featinv.cli.commands.invert.texture_sheet", texture_sheet)
     return found
 
 
@@ -178,14 +179,14 @@ def test_explain_shows_the_part_and_the_size_that_the_model_was_tested_on(
     model = load_model("my_networks:grey", channels=3).model
     model[0] = nn.Conv2d(3, 4, 3)
     loaded = LoadedModel(model, "mine", Normalization(0.5, 0.5), shown=shown, size=size)
-    monkeypatch.setattr(cli.explain, "model_of", lambda *_: loaded)
+    monkeypatch.setattr("captum_featinv.cli.commands.explain.model_of", lambda *_: loaded)
     seen: list[Tensor] = []
 
     def explain(_: object, photo: Tensor, *__: object, **___: object) -> None:
         seen.append(photo)
         raise ArgumentError("enough")
 
-    monkeypatch.setattr(cli.explain, "explain", explain)
+    monkeypatch.setattr("captum_featinv.cli.commands.explain.explain", explain)
     assert main(["explain", "photo.png", "--out=sheet.png"]) == 2
     with Image.open("photo.png") as picture:
         assert torch.equal(seen[0], middle_of(picture, size or 224, shown))
@@ -247,7 +248,7 @@ def test_mean_and_std_and_channels_reach_the_model(monkeypatch: pytest.MonkeyPat
         found.append(loaded)
         raise ArgumentError("enough")
 
-    monkeypatch.setattr(cli.invert, "texture_sheet", texture_sheet)
+    monkeypatch.setattr("captum_featinv.cli.commands.invert.texture_sheet", texture_sheet)
     words = ["--layer=1", "--channels=1", "--mean=0.25", "--std=0.5", "--size=28"]
     assert main(quick("invert", *words, model="my_networks:grey")) == 2
     words = ["--layer=1", "--mean=0.5,0.4,0.3", "--size=28"]
@@ -273,7 +274,9 @@ def test_invert_takes_a_model_of_timms() -> None:
     pytest.importorskip("timm")
     words = ["--weights=random", "--layer=conv1", "--filters=0,1", "--size=28", "--report=r.json"]
     assert main(quick("invert", *words, model="timm/resnet18.a1_in1k")) == 0
-    assert [record["layer"] for record in json.loads(Path("r.json").read_text())] == ["conv1"] * 2
+    assert [record["layer"] for record in json.loads(Path("r.json").read_text())["pictures"]] == [
+        "conv1"
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -297,7 +300,7 @@ def table_of(printed: str) -> dict[str, list[str]]:
 def test_layers_of_ones_own_vgg_show_the_names_of_papers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["layers", "my_networks:Vgg"]) == 0
+    assert main(["layers", "my_networks:Vgg", "--fields"]) == 0
     table = table_of(capsys.readouterr().out)
     assert table["layer"] == ["also", "type", "channels", "stride", "receptive", "field"]
     assert table["features.1"] == ["relu1_1", "ReLU", "4", "1", "3"]
@@ -313,7 +316,7 @@ def test_layers_of_a_model_of_one_size_and_of_grey_images(
     table = table_of(capsys.readouterr().out)
     assert table["layer"][:2] == ["type", "channels"]
     assert table["conv_proj"][:2] == ["Conv2d", "16"]
-    assert main(["layers", "my_networks:grey"]) == 0
+    assert main(["layers", "my_networks:grey", "--fields"]) == 0
     assert table_of(capsys.readouterr().out)["0"] == ["Conv2d", "4", "1", "3"]
 
 
@@ -327,7 +330,7 @@ def test_layers_of_a_model_of_timms(capsys: pytest.CaptureFixture[str]) -> None:
 def test_layers_are_asked_for_by_the_names_of_papers() -> None:
     words = ["--layer=conv1_1", "--layer=pool1", "--filters=0", "--size=28", "--report=r.json"]
     assert main(quick("invert", *words, model="my_networks:Vgg")) == 0
-    found = [record["layer"] for record in json.loads(Path("r.json").read_text())]
+    found = [record["layer"] for record in json.loads(Path("r.json").read_text())["pictures"]]
     assert found == ["features.0", "features.2"]
 
 

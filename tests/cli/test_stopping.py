@@ -63,7 +63,7 @@ def test_at_every_moment_there_is_what_was_finished_or_what_was_there(
 ) -> None:
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     assert invert(monkeypatch, 0, number) == 0
-    whole = json.loads(Path("out.json").read_text())
+    whole = json.loads(Path("out.json").read_text())["pictures"]
     import buttons
 
     calls, kept = buttons.Button.calls, set()
@@ -80,6 +80,7 @@ def test_at_every_moment_there_is_what_was_finished_or_what_was_there(
             assert Path("out.png").read_text() == "old"
             assert said.endswith("interrupted: nothing more is written, and what was there stays\n")
         else:
+            found = found["pictures"]
             assert found == whole[:2]
             with Image.open("out.png") as sheet:
                 sheet.verify()

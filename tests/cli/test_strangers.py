@@ -60,7 +60,7 @@ def outcome(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
     if code == 0:
         with Image.open("out.png") as sheet:
             sheet.verify()
-        assert kept[1].endswith(b"]\n")
+        assert kept[1].endswith(b"]\n}\n")
     else:
         assert code == 2
         assert kept == [b"old", b"old"]

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torchvision.ops import Permute
 
-from captum_featinv import FeatureMapInversion, cli
+from captum_featinv import FeatureMapInversion
 from captum_featinv.cli import main
 from captum_featinv.errors import ArgumentError, FeatInvWarning, FilterError, LayerError
 from captum_featinv.images.files import from_picture
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
+from captum_featinv.network.reading import read_code
 from captum_featinv.studies.compare import METHODS, compare
 from captum_featinv.studies.compare_sheet import comparison_sheet
 from captum_featinv.studies.comparison import Method, Question
@@ -233,7 +234,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eyes: LoadedModel) 
     monkeypatch.chdir(tmp_path)
     noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     Image.fromarray(noise).save("photo.png")
-    monkeypatch.setattr(cli.compare, "model_of", lambda *_: eyes)
+    monkeypatch.setattr("captum_featinv.cli.commands.compare.model_of", lambda *_: eyes)
 
 
 @pytest.mark.usefixtures("_folder")
@@ -242,7 +243,7 @@ def test_compare_writes_a_sheet_and_json(capsys: pytest.CaptureFixture[str]) -> 
         "compare photo.png --layer 1 --filter 2 --filter 0 --method photo --method CodeInversion"
     )
     assert main([*words.split(), "--steps=2", "--size=32", "--out=c.png", "--report=c.json"]) == 0
-    records = json.loads(Path("c.json").read_text(), parse_constant=pytest.fail)
+    records = json.loads(Path("c.json").read_text(), parse_constant=pytest.fail)["answers"]
     rows = [(record["filter"], record["method"]) for record in records]
     assert rows == [(k, name) for k in (2, 0) for name in ("photo", "CodeInversion")]
     printed = capsys.readouterr()
@@ -253,10 +254,14 @@ def test_compare_writes_a_sheet_and_json(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("_folder")
-def test_without_filters_three_that_fire_are_drawn() -> None:
+def test_without_filters_the_two_strongest_are_shown(eyes: LoadedModel) -> None:
     assert main(["compare", "photo.png", "--layer=1", "--method=photo", "--report=c.json"]) == 0
-    records = json.loads(Path("c.json").read_text())
-    assert len({record["filter"] for record in records}) == 3
+    records = json.loads(Path("c.json").read_text())["answers"]
+    with Image.open("photo.png") as picture:
+        inputs = eyes.normalization.to_model(from_picture(picture, 128))
+    code = read_code(eyes.model, "1", inputs)
+    strongest = code.clamp(min=0).square().sum((0, 2, 3)).argsort(descending=True).tolist()
+    assert [record["filter"] for record in records] == strongest[:2]
 
 
 @pytest.mark.usefixtures("_folder")

@@ -18,7 +18,7 @@ from torch.testing import assert_close
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import ModelOutput
 
-from captum_featinv import FeatureMapInversion, Recipe, cli, views
+from captum_featinv import FeatureMapInversion, Recipe, views
 from captum_featinv.cli import main
 from captum_featinv.errors import ArgumentError, FeatInvWarning, ForwardError, LayerError
 from captum_featinv.images.display import to_image
@@ -403,7 +403,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eyes: LoadedModel) 
     Path("empty").mkdir()
     Image.fromarray(noise[::-1].copy()).save("natural/one.png")
     Path("natural/notes.txt").write_text("no picture")
-    monkeypatch.setattr(cli.explain, "model_of", lambda *_: eyes)
+    monkeypatch.setattr("captum_featinv.cli.commands.explain.model_of", lambda *_: eyes)
 
 
 @pytest.mark.usefixtures("_folder")
@@ -439,7 +439,10 @@ def test_a_classifier_that_nobody_trained_is_named_in_the_figure_the_numbers_and
     with Image.open("e.png") as sheet:
         height = sheet.height
     assert "never trained" not in capsys.readouterr().out
-    monkeypatch.setattr(cli.explain, "model_of", lambda *_: replace(eyes, classifier_trained=False))
+    monkeypatch.setattr(
+        "captum_featinv.cli.commands.explain.model_of",
+        lambda *_: replace(eyes, classifier_trained=False),
+    )
     assert main(words.split()) == 0
     told = json.loads(Path("e.json").read_text())
     assert told["classifier_trained"] is False
@@ -471,7 +474,6 @@ def test_a_warning_about_an_untrained_classifier_points_at_the_caller(
         ("photo.png --exemplars empty", "no pictures in --exemplars 'empty'"),
         ("photo.png --method LayerGuess", "'LayerGuess' is no layer attribution"),
         ("photo.png --layer 9", "'9'"),
-        ("photo.png --size 0", "positive"),
         ("photo.png --ablate --top 5 --layer 1", "ablate fewer"),
         ("photo.png --out nowhere/e.png", "no folder 'nowhere'"),
     ],

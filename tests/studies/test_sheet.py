@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -134,7 +136,8 @@ def test_filters_are_chosen_by_a_code_with_channels_first_wherever_the_layer_kee
 ) -> None:
     shapes = []
 
-    def choose(code: Tensor) -> list[int]:
+    def choose(codes: Iterable[Tensor]) -> list[int]:
+        (code,) = codes
         shapes.append(tuple(code.shape))
         return live_filters(code, 1)
 

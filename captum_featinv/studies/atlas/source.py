@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from captum_featinv.errors import ArgumentError
 from captum_featinv.models import LoadedModel, load_model
 
 
@@ -19,7 +18,7 @@ class Named:
     std: float | tuple[float, ...] | None = None
     channels: int | None = None
     device: str = "cpu"
-    """where a process puts it, such as `cuda`: with dask-cuda each worker sees a GPU of its own"""
+    """where a process puts it, `LoadedModel.on`: with dask-cuda each worker sees a GPU of its own"""
 
     def load(self) -> LoadedModel:
         """The network, once a process."""
@@ -39,12 +38,5 @@ def loaded_from(source: Source) -> LoadedModel:
 def _loaded(named: Named) -> LoadedModel:
     given: dict[str, Any] = asdict(named)
     device = given.pop("device")
-    found = load_model(given.pop("name"), given.pop("weights"), given.pop("pooling"), **given)
-    try:
-        found.model.to(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ArgumentError(
-            f"no network can be put on device {device!r} here ({reason}); try 'cpu'"
-        ) from error
-    return found
+    name, weights, pooling = (given.pop(what) for what in ("name", "weights", "pooling"))
+    return load_model(name, weights, pooling, **given).on(device)

@@ -16,6 +16,7 @@ from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import read_code
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.progress import bar, each, stages
 from captum_featinv.studies.claims.findings import Claims
 from captum_featinv.studies.claims.intricate import trends
 from captum_featinv.studies.claims.judge import Judge, LayerJudge, RandomJudge, distances
@@ -59,7 +60,7 @@ def measure_claims(
         recipe: how pictures are made; see `FeatureMapInversion`. What it leaves open is as for pixels
             at all layers: what changes with depth must not be the form of the search.
         seed: of filters, pictures and resamples.
-        show_progress: show a progress bar for every batch of inversions.
+        show_progress: show a progress bar.
 
     Raises:
         ArgumentError: too few photos, layers or filters, or a judge that is to judge its own pictures.
@@ -74,12 +75,11 @@ def measure_claims(
     _check(loaded, photos, names, filters, judge)
     chosen = {name: _live(loaded, name, photos, filters, seed) for name in names}
     similarity, missing = _teller(loaded, photos, similarity)
-    study = _Study(
-        loaded, reinitialised(loaded), photos, judge, similarity, recipe, seed, show_progress
-    )
-    found = finished(
-        (study.look_at(name, numbers) for name, numbers in chosen.items()), len(chosen), "layers"
-    )
+    study = _Study(loaded, reinitialised(loaded), photos, judge, similarity, recipe, seed)
+    with bar(shown=show_progress):
+        found = finished(
+            (study.look_at(name, chosen[name]) for name in each(names)), len(names), "layers"
+        )
     told = [layer.telling for layer in found if layer.telling is not None]
     return Claims(
         loaded.description,
@@ -125,25 +125,27 @@ class _Study:
     similarity: Similarity | None
     recipe: Recipe
     seed: int
-    show_progress: bool
 
     def look_at(self, layer: str, filters: list[int]) -> _Layer:
-        made = self._pictures(self.loaded, layer, filters, self.photos)
-        with warnings.catch_warnings():
-            # A filter may well be dead with other weights; its picture counts as the blank it is.
-            warnings.simplefilter("ignore", FeatInvWarning)
-            control = self._pictures(self.other, layer, filters, self.photos[:_CHECKED])
+        pictures, few = len(self.photos) * len(filters), _CHECKED * len(filters)
+        parts = {"textures": pictures, "random weights": few, "style": len(self.photos) ** 2}
+        with stages({**parts, "comparing": few / 2}) as at:
+            at("textures")
+            made = self._pictures(self.loaded, layer, filters, self.photos)
+            at("random weights")
+            with warnings.catch_warnings():
+                # A filter may well be dead with other weights; its picture counts as the blank it is.
+                warnings.simplefilter("ignore", FeatInvWarning)
+                control = self._pictures(self.other, layer, filters, self.photos[:_CHECKED])
+            at("style")
+            style = restyled(self.loaded, layer, self.photos, self.judge, self.recipe, self.seed)
+            at("comparing")
+            return self._compared(made, control, style)
+
+    def _compared(self, made: Pictures, control: Pictures, style: StyleFound) -> _Layer:
+        layer, filters = made.layer, made.filters
         apart = distances(self.judge, made.images)
         crossed = distances(self.judge, control.images, made.images)
-        style = restyled(
-            self.loaded,
-            layer,
-            self.photos,
-            self.judge,
-            self.recipe,
-            self.seed,
-            show_progress=self.show_progress,
-        )
         return _Layer(
             made,
             specific(layer, filters, apart, self.seed),
@@ -168,9 +170,7 @@ class _Study:
         self, loaded: LoadedModel, layer: str, filters: list[int], photos: Tensor
     ) -> Pictures:
         seeds = [self.seed + number for number in range(len(photos))]
-        return make_pictures(
-            loaded, layer, filters, photos, self.recipe, seeds, show_progress=self.show_progress
-        )
+        return make_pictures(loaded, layer, filters, photos, self.recipe, seeds)
 
 
 def _check(

@@ -11,6 +11,7 @@ from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.progress import each
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,6 @@ def make_pictures(
     photos: Tensor,
     recipe: Recipe,
     seeds: Sequence[int],
-    *,
-    show_progress: bool = False,
 ) -> Pictures:
     """Feature map inversion of each filter for each photo.
 
@@ -42,7 +41,6 @@ def make_pictures(
         recipe: see `FeatureMapInversion`.
         seeds: one a photo. With one for all, the pictures of a filter would start from the same noise,
             and be alike for that, not for their texture.
-        show_progress: show a progress bar.
     """
     normalization = loaded.normalization
     fmi = FeatureMapInversion(
@@ -55,8 +53,8 @@ def make_pictures(
     )
     inputs = normalization.to_model(photos)
     textures = [
-        fmi.attribute(photo[None], list(filters), seed=seed, show_progress=show_progress)
-        for photo, seed in zip(inputs, seeds, strict=True)
+        fmi.attribute(photo[None], list(filters), seed=seed)
+        for photo, seed in each(list(zip(inputs, seeds, strict=True)), lambda _: "")
     ]
     shown = as_saved(normalization.to_display(torch.cat(textures).flatten(0, 1)))
     images = shown.reshape(len(photos), len(filters), *photos.shape[1:]).transpose(0, 1)

@@ -20,6 +20,7 @@ from captum_featinv.models import LoadedModel
 from captum_featinv.network.reading import read_code
 from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.progress import stages
 from captum_featinv.studies.claims.judge import Judge
 
 # Of the Gram distance; with more the energies are its larger part.
@@ -75,8 +76,6 @@ def restyled(
     judge: Judge,
     recipe: Recipe,
     seed: int,
-    *,
-    show_progress: bool = False,
 ) -> StyleFound:
     """Claim 3 at one layer: every photo in the energies of every other one.
 
@@ -87,16 +86,21 @@ def restyled(
         judge: who else compares pictures.
         recipe: see `CodeInversion`.
         seed: of the inversions, the random energies and the resamples.
-        show_progress: show progress bars.
     """
-    made = _Restyling(loaded, layer, recipe, seed, show_progress)
+    made = _Restyling(loaded, layer, recipe, seed)
     count = len(photos)
     contents, styles = _pairs(count)
-    pictures = {
-        "style": made.of(photos[contents], _in_energies_of(made.code(photos[styles]))),
-        "random": made.of(photos, reallocate_randomly(range(seed, seed + count)))[contents],
-        "own": made.of(photos, original)[contents],
-    }
+    pairs = len(contents)
+    with stages(
+        {"in the style's energies": pairs, "in random ones": count, "in its own": count}
+    ) as at:
+        at("in the style's energies")
+        in_style = made.of(photos[contents], _in_energies_of(made.code(photos[styles])))
+        at("in random ones")
+        in_random = made.of(photos, reallocate_randomly(range(seed, seed + count)))[contents]
+        at("in its own")
+        in_own = made.of(photos, original)[contents]
+    pictures = {"style": in_style, "random": in_random, "own": in_own}
 
     def gram(images: Tensor, others: Tensor) -> Tensor:
         return gram_distance(made.code(images), made.code(others))
@@ -119,7 +123,6 @@ class _Restyling:
     layer: str
     recipe: Recipe
     seed: int
-    show_progress: bool
 
     def of(self, images: Tensor, rewrite: Rewrite) -> Tensor:
         space = self.loaded.normalization
@@ -131,9 +134,7 @@ class _Restyling:
             recipe=self.recipe,
             view=view_for(self.layer, self.loaded.view),
         )
-        found = inversion.attribute(
-            space.to_model(images), rewrite, seed=self.seed, show_progress=self.show_progress
-        )
+        found = inversion.attribute(space.to_model(images), rewrite, seed=self.seed)
         return as_saved(space.to_display(found))
 
     def code(self, images: Tensor) -> Tensor:

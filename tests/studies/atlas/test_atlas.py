@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from captum_featinv import FeatureMapInversion, Recipe, cli, views
-from captum_featinv.cli.atlas import part
+from captum_featinv.cli.parsing.atlas import part
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel

@@ -1,18 +1,19 @@
 """captum-featinv explain: the filters behind a prediction, with their textures."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from torch import Tensor
 
-from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import add_precision, at_least_one, recipe_of
-from captum_featinv.cli.outputs import add_output, require_outputs, write_files
+from captum_featinv.cli.model import model_of
+from captum_featinv.cli.outputs import require_outputs, write_files
+from captum_featinv.cli.parsing.explain import SIZE
 from captum_featinv.cli.photos import as_tested, edge_of
-from captum_featinv.cli.telling import tell
+from captum_featinv.cli.recipes import recipe_of
+from captum_featinv.cli.record import record_of
 from captum_featinv.errors import ArgumentError
+from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import open_picture
 from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel
@@ -20,64 +21,15 @@ from captum_featinv.studies.explain import explain
 from captum_featinv.studies.explain_sheet import explanation_sheet
 from captum_featinv.studies.explanation import Explanation
 
-_SIZE = 224
 
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.set_defaults(command=_run)
-    parser.add_argument("photo", metavar="PHOTO", help="a picture file; its middle square is used")
-    add_model(parser)
-    _add_question(parser)
-    parser.add_argument(
-        "--exemplars", type=Path, metavar="FOLDER", help="photos to take natural patches from"
-    )
-    parser.add_argument(
-        "--ablate",
-        action="store_true",
-        help="also silence these filters, and as many random ones, and say what the class loses",
-    )
-    parser.add_argument("--steps", type=at_least_one, metavar="N", help="overrides the recipe's")
-    add_precision(parser)
-    parser.add_argument(
-        "--size",
-        type=int,
-        metavar="PIXELS",
-        help=f"the edge of that square; default what the model was trained on, or {_SIZE}",
-    )
-    add_output(parser, "explanation.png")
-
-
-def _add_question(parser: argparse.ArgumentParser) -> None:
-    """Which class, asked how and where."""
-    parser.add_argument(
-        "--layer",
-        metavar="NAME",
-        help="by default the last block or ReLU with maps of 8 x 8 or more places",
-    )
-    parser.add_argument(
-        "--class",
-        dest="target",
-        metavar="CLASS",
-        help="a number or a name; by default the predicted one",
-    )
-    parser.add_argument(
-        "--method",
-        default="LayerGradientXActivation",
-        metavar="NAME",
-        help="which of Captum's layer attributions; default LayerGradientXActivation",
-    )
-    parser.add_argument(
-        "--top", type=at_least_one, default=6, metavar="N", help="how many filters; default 6"
-    )
-
-
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> str:
+    """Explain, and write the figure and the numbers."""
     require_outputs(options)
     picture = open_picture(options.photo)
     names = [] if options.exemplars is None else _pictures(options.exemplars)
     loaded = model_of(options)
-    edge = edge_of(loaded, options.size, loaded.size or _SIZE)
+    edge = edge_of(loaded, options.size, loaded.size or SIZE)
+    recipe = recipe_of(options)
     found = explain(
         loaded,
         as_tested(picture, loaded, edge),
@@ -87,13 +39,20 @@ def _run(options: argparse.Namespace) -> None:
         count=options.top,
         photos=_shown(names, loaded, edge),
         ablate=options.ablate,
-        recipe=recipe_of(options),
+        recipe=recipe,
         seed=options.seed,
-        show_progress=sys.stderr.isatty(),
     )
-    written = write_files(explanation_sheet(found), found.to_dict(), options)
-    _tell(found)
-    tell(f"wrote {written}")
+    shown = [options.photo] if options.exemplars is None else [options.photo, options.exemplars]
+    made = record_of(options, loaded, recipe, shown)
+    images = to_image(found.textures[0], found.normalization.mean, found.normalization.std)
+    stem = f"{Path(options.photo).stem}-{found.layer}"
+    pictures = {
+        f"{stem}-{k}": to_picture(image) for k, image in zip(found.filters, images, strict=True)
+    }
+    written = write_files(
+        explanation_sheet(found), found.to_dict(), options, made, pictures=pictures
+    )
+    return f"{_told(found)}\n{written}"
 
 
 def _class(text: str, loaded: LoadedModel) -> int:
@@ -120,7 +79,7 @@ def _shown(paths: list[Path], loaded: LoadedModel, edge: int) -> Iterator[tuple[
     return ((name, as_tested(picture, loaded, edge)) for name, picture in readable(paths))
 
 
-def _tell(found: Explanation) -> None:
+def _told(found: Explanation) -> str:
     lines = [f"{found.category}: probability {found.probability:.3f}"]
     lines += [f"layer {found.layer}, {found.method}", str(found.report)]
     lines = [found.note, *lines] if found.note else lines
@@ -132,4 +91,4 @@ def _tell(found: Explanation) -> None:
             f"{removed.score - removed.drop:.2f}, a loss of {removed.drop:.2f}",
             f"without as many random filters a loss of {removed.mean_random_drop:.2f} ({draws})",
         ]
-    tell("\n".join(lines))
+    return "\n".join(lines)

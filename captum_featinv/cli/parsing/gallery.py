@@ -1,15 +1,11 @@
-"""captum-featinv gallery: the page that shows an atlas."""
+"""What captum-featinv gallery takes."""
 
 import argparse
 from pathlib import Path
 
-from captum_featinv.cli.telling import tell
-from captum_featinv.studies.gallery import write_gallery
-
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.set_defaults(command=_run)
+    """An atlas."""
     parser.add_argument(
         "folder", metavar="FOLDER", type=Path, help="of an atlas; index.html is written into it"
     )
@@ -18,7 +14,3 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write each layer's textures on one sheet too, gallery/sheets/LAYER.png",
     )
-
-
-def _run(options: argparse.Namespace) -> None:
-    tell(f"wrote {write_gallery(options.folder, sheets=options.sheets)}")

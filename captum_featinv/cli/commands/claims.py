@@ -2,18 +2,18 @@
 
 import argparse
 import io
-import sys
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import add_precision, add_seed, positive, recipe_of
-from captum_featinv.cli.outputs import as_json, require_folder
-from captum_featinv.cli.photos import add_size, as_taken, edge_of
-from captum_featinv.cli.telling import tell
+from captum_featinv.cli.model import model_of
+from captum_featinv.cli.outputs import KEY, Record, as_json, as_line, as_png, require_folder
+from captum_featinv.cli.parsing.claims import SIZE
+from captum_featinv.cli.photos import as_taken, edge_of
+from captum_featinv.cli.recipes import recipe_of
+from captum_featinv.cli.record import record_of
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images.folder import picture_files, readable
 from captum_featinv.models import LoadedModel, load_model
@@ -29,88 +29,32 @@ from captum_featinv.studies.claims import (
 )
 from captum_featinv.writing import write_whole
 
-# Fewer than the recipe's: enough to tell textures, and there are hundreds of pictures to make.
-_STEPS = 40
-_SIZE = 128
 # As many as a verdict takes.
 _OWN_PHOTOS = (
     "astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry",
 )  # fmt: skip
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.set_defaults(command=_run)
-    add_model(parser)
-    _add_sample(parser)
-    parser.add_argument(
-        "--steps",
-        type=int,
-        default=_STEPS,
-        metavar="N",
-        help=f"of each inversion; default {_STEPS}",
-    )
-    _add_judge(parser)
-    add_precision(parser)
-    add_size(parser, _SIZE)
-    add_seed(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if not there")
-
-
-def _add_sample(parser: argparse.ArgumentParser) -> None:
-    """What is looked at."""
-    parser.add_argument(
-        "--photos",
-        type=Path,
-        metavar="DIR",
-        help="a folder of two pictures or more, whose central squares are taken; default: six of "
-        "scikit-image's; with fewer than six claim 3 stays undecided, with fewer than three claim 4 "
-        "is not asked",
-    )
-    parser.add_argument(
-        "--layer",
-        action="append",
-        metavar="NAME",
-        help="a layer; repeat it, low layers first; default: the last activation function at each "
-        "size of the maps",
-    )
-    parser.add_argument(
-        "--filters", type=positive, default=12, metavar="N", help="a layer; default 12, six decide"
-    )
-
-
-def _add_judge(parser: argparse.ArgumentParser) -> None:
-    """Who compares pictures."""
-    parser.add_argument(
-        "--judge",
-        metavar="NAME",
-        help="a layer that compares pictures, none of those looked at; default: random filters",
-    )
-    parser.add_argument(
-        "--judge-model",
-        metavar="MODEL",
-        help="the trained network whose layer --judge is; default: the one looked at",
-    )
-
-
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> str:
+    """Measure, and write the numbers and the figures."""
     out: Path = options.out
     require_folder(out)
     pictures = _own_photos() if options.photos is None else _pictures_in(options.photos)
     loaded = model_of(options)
-    photos = _photos(pictures, loaded, edge_of(loaded, options.size, _SIZE))
+    photos = _photos(pictures, loaded, edge_of(loaded, options.size, SIZE))
+    recipe = recipe_of(options)
     claims = measure_claims(
         loaded,
         photos,
         options.layer or stages(loaded, photos),
         options.filters,
         judge=_judge(loaded, options, photos.shape[-1]),
-        recipe=recipe_of(options),
+        recipe=recipe,
         seed=options.seed,
-        show_progress=sys.stderr.isatty(),
     )
-    _write(claims, out)
-    tell(f"\nwrote {out}")
+    made = record_of(options, loaded, recipe, [options.photos] if options.photos else [])
+    _write(claims, out, made)
+    return f"{as_text(claims)}\n\nwrote {out}"
 
 
 def _judge(loaded: LoadedModel, options: argparse.Namespace, edge: int) -> Judge:
@@ -154,18 +98,19 @@ def _own_photos() -> list[Image.Image]:
     return [Image.fromarray(getattr(skimage.data, name)()) for name in _OWN_PHOTOS]
 
 
-def _write(claims: Claims, out: Path) -> None:
+def _write(claims: Claims, out: Path, made: Record) -> None:
     from captum_featinv.studies.claims.figures import figures, textures
 
-    text = as_text(claims)
-    tell(text)
-    out.mkdir(exist_ok=True)
-    write_whole(out / "claims.json", as_json(claims.to_dict()))
-    write_whole(out / "claims.txt", f"{text}\n".encode())
+    # All are made before one is written, so that an error leaves the old ones as they are.
+    files = {
+        "claims.json": as_json({"made": made, **claims.to_dict()}),
+        "claims.txt": f"{as_text(claims)}\n".encode(),
+        "textures.png": as_png(textures(claims), made),
+    }
     for name, figure in figures(claims).items():
         content = io.BytesIO()
-        figure.savefig(content, format="png")
-        write_whole(out / name, content.getvalue())
-    content = io.BytesIO()
-    textures(claims).save(content, "PNG")
-    write_whole(out / "textures.png", content.getvalue())
+        figure.savefig(content, format="png", metadata={KEY: as_line(made)})
+        files[name] = content.getvalue()
+    out.mkdir(exist_ok=True)
+    for name, content_of in files.items():
+        write_whole(out / name, content_of)

@@ -2,18 +2,17 @@
 
 import argparse
 import math
-import sys
 from dataclasses import replace
 from functools import partial
-from typing import get_args
 
 from torch import Tensor
 
-from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import add_precision, recipe_of
-from captum_featinv.cli.outputs import add_output, require_outputs, write_files
-from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
-from captum_featinv.cli.telling import tell
+from captum_featinv.cli.model import model_of
+from captum_featinv.cli.outputs import require_outputs, write_files
+from captum_featinv.cli.parsing.restyle import SIZE
+from captum_featinv.cli.photos import as_taken, edge_of
+from captum_featinv.cli.recipes import recipe_of
+from captum_featinv.cli.record import record_of
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import open_picture
@@ -21,49 +20,18 @@ from captum_featinv.metrics.table import as_table
 from captum_featinv.models import LoadedModel
 from captum_featinv.optimization.precision import name_of
 from captum_featinv.optimization.recipe import Recipe
-from captum_featinv.style import RECIPES, Match, Restyled, restyle
+from captum_featinv.style import RECIPES, Restyled, restyle
 
 _JPEG_QUALITY = 92
-_SIZE = 256
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.set_defaults(command=_run)
-    parser.add_argument("content", metavar="CONTENT", help="the picture to change")
-    parser.add_argument("style", metavar="STYLE", help="the picture whose style it gets")
-    add_model(parser)
-    parser.add_argument(
-        "--match",
-        choices=get_args(Match),
-        default="energies",
-        help="what of the style: the energies of its feature maps (the paper), its Gram matrices "
-        "(Gatys et al.) or both; default energies",
-    )
-    parser.add_argument(
-        "--layer", action="append", metavar="NAME", help="where to match; may be repeated"
-    )
-    parser.add_argument("--content-layer", metavar="NAME", help="where to keep the content")
-    parser.add_argument("--content-weight", type=float, metavar="W", help="beside 1 for the style")
-    parser.add_argument(
-        "--scales", default="1", help="parts of the size, coarse to fine, e.g. 0.5,1; default 1"
-    )
-    parser.add_argument("--steps", type=int, metavar="N", help="at every scale")
-    parser.add_argument(
-        "--style-size", type=int, metavar="PIXELS", help="its long edge; default as --size"
-    )
-    add_precision(parser)
-    add_size(parser, _SIZE)
-    add_crop(parser)
-    add_output(parser, "restyled.png")
-
-
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> str:
+    """Restyle, and write the picture and its distances."""
     require_outputs(options)
     pictures = [open_picture(path) for path in (options.content, options.style)]
     recipe = recipe_of(options, partial(replace, RECIPES[options.match]))
     loaded = model_of(options)
-    edge = edge_of(loaded, options.size, _SIZE)
+    edge = edge_of(loaded, options.size, SIZE)
     edges = edge, edge_of(loaded, options.style_size, edge, "--style-size")
     content, style = (
         as_taken(picture, loaded, edge, crop=options.crop)
@@ -74,10 +42,11 @@ def _run(options: argparse.Namespace) -> None:
     picture = to_picture(to_image(found.images, space.mean, space.std)[0])
     numbers = _distances(found)
     told = {**numbers, "precision": name_of(recipe.precision, [content])}
-    written = write_files(picture, told, options, quality=_JPEG_QUALITY)
+    made = record_of(options, loaded, recipe, [options.content, options.style])
+    written = write_files(picture, told, options, made, quality=_JPEG_QUALITY)
     rows = [[name, *map(_three_digits, pair.values())] for name, pair in numbers.items()]
-    tell(as_table(["distance", "before", "after"], rows, words=1))
-    tell(f"wrote {written}")
+    table = as_table(["distance", "before", "after"], rows, words=1)
+    return f"{table}\n{written}"
 
 
 def _restyled(
@@ -100,7 +69,6 @@ def _restyled(
         mean=space.mean,
         std=space.std,
         return_distances=True,
-        show_progress=sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},
     )
 

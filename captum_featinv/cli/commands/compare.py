@@ -2,70 +2,39 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
-from captum_featinv.cli.model import add_model, model_of
-from captum_featinv.cli.options import add_precision, at_least_one, recipe_of
-from captum_featinv.cli.outputs import add_output, require_outputs, write_files
-from captum_featinv.cli.photos import add_crop, add_size, as_taken, edge_of
-from captum_featinv.cli.telling import tell
-from captum_featinv.codes import live_filters
+from captum_featinv.cli.choosing import chosen
+from captum_featinv.cli.model import model_of
+from captum_featinv.cli.outputs import require_outputs, write_files
+from captum_featinv.cli.parsing.compare import FILTERS, QUICK, SIZE
+from captum_featinv.cli.parsing.filters import filters as parsed
+from captum_featinv.cli.photos import as_taken, edge_of
+from captum_featinv.cli.recipes import recipe_of
+from captum_featinv.cli.record import record_of
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.files import open_picture
 from captum_featinv.metrics.table import as_table
 from captum_featinv.network.reading import read_code
 from captum_featinv.optimization.recipe import Recipe
 from captum_featinv.studies.compare import METHODS, compare
-from captum_featinv.studies.compare_sheet import comparison_sheet
+from captum_featinv.studies.compare_sheet import comparison_sheet, pictures_of
 from captum_featinv.studies.comparison import Comparison, Method
 
-_DRAWN = 3
-_SIZE = 128
 
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.set_defaults(command=_run)
-    parser.add_argument("photo", metavar="PHOTO", help="a picture file")
-    add_model(parser)
-    parser.add_argument("--layer", required=True, metavar="NAME")
-    parser.add_argument(
-        "--filter",
-        action="append",
-        type=int,
-        metavar="K",
-        help=f"may be repeated; by default {_DRAWN} drawn among those that fire",
-    )
-    parser.add_argument(
-        "--method",
-        action="append",
-        choices=tuple(METHODS),
-        help="a column; may be repeated; by default all",
-    )
-    parser.add_argument(
-        "--steps",
-        type=at_least_one,
-        metavar="N",
-        help="of all that is optimised; by default each method's own number",
-    )
-    add_precision(parser)
-    add_size(parser, _SIZE)
-    add_crop(parser)
-    add_output(parser, "comparison.png")
-
-
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> str:
+    """Compare, and write the figure and the numbers."""
     methods = _methods(options)
     require_outputs(options)
     picture = open_picture(options.photo)
     loaded = model_of(options)
-    edge = edge_of(loaded, options.size, _SIZE)
+    edge = edge_of(loaded, options.size, SIZE)
     photo = as_taken(picture, loaded, edge, crop=options.crop)
-    filters = options.filter
-    if filters is None:
-        inputs = loaded.normalization.to_model(photo)
-        filters = live_filters(read_code(loaded.model, options.layer, inputs), _DRAWN, options.seed)
-        if not filters:
-            raise ArgumentError(f"no filter of layer {options.layer!r} fires on this photo")
+    asked = parsed(FILTERS) if options.filters is None else options.filters
+    code = read_code(loaded.model, options.layer, loaded.normalization.to_model(photo))
+    filters = chosen(asked, [code], options.seed)
+    if not filters:
+        raise ArgumentError(f"no filter of layer {options.layer!r} fires on this photo")
     # Steps are every method's, not the recipe's alone.
     recipe = replace(recipe_of(options), n_steps=Recipe.default().n_steps)
     found = compare(
@@ -75,16 +44,27 @@ def _run(options: argparse.Namespace) -> None:
         filters,
         methods=methods,
         recipe=recipe,
-        steps=options.steps,
+        steps=options.steps or {**({} if options.full else QUICK)},
         seed=options.seed,
     )
-    written = write_files(comparison_sheet(found), found.to_dicts(), options)
-    tell(_table(found))
-    tell(f"wrote {written}")
+    made = record_of(options, loaded, recipe, [options.photo])
+    numbers = {"answers": found.to_dicts()}
+    pictures = {
+        f"{Path(options.photo).stem}-{options.layer}-{name}": picture
+        for name, picture in pictures_of(found).items()
+    }
+    written = write_files(comparison_sheet(found), numbers, options, made, pictures=pictures)
+    return f"{_table(found)}\n{written}"
 
 
 def _methods(options: argparse.Namespace) -> dict[str, Method]:
     """Those that were named, if what else was asked for means anything to one of them."""
+    missing = [name for name in options.method or () if name not in METHODS]
+    if missing:
+        raise ArgumentError(
+            f"{' and '.join(missing)} cannot be asked here; installed are {', '.join(METHODS)} (Lucent "
+            'comes with pip install "captum_featinv[lucent]", DreamLens with [dreamlens])'
+        )
     methods = {name: METHODS[name] for name in options.method or METHODS}
     for name, given, fitting in (
         ("--steps", options.steps, "optimised"),
