@@ -11,6 +11,7 @@ from captum_featinv.images.files import (
 )
 from captum_featinv.images.folder import load_folder
 from captum_featinv.images.heatmap import over_photo, signed
+from captum_featinv.images.nearby import nearby
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.images.sheet import contact_sheet
 
@@ -25,6 +26,7 @@ __all__ = [
     "load_middle",
     "load_photo",
     "middle_of",
+    "nearby",
     "open_picture",
     "over_photo",
     "signed",

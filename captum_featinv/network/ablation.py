@@ -1,10 +1,8 @@
 """Silence some filters of a layer, and see what becomes of a class."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -12,28 +10,13 @@ from torch import Tensor, nn
 from captum_featinv.errors import ArgumentError, FilterError
 from captum_featinv.network.inputs import clones
 from captum_featinv.network.layers import Layer, find_layer
+from captum_featinv.network.losses import AS_IT_IS, Ablation, Loss
 from captum_featinv.network.replacing import replaced
 from captum_featinv.network.scores import Output, scores_in
 from captum_featinv.network.untouched import untouched
 from captum_featinv.network.views import View
 
-
-@dataclass(frozen=True)
-class Ablation:
-    """What a class's score loses when filters are silenced, beside random draws of as many."""
-
-    filters: list[int]
-    score: float
-    """of the intact model: the class's output, before any softmax"""
-    drop: float
-    """how much lower it is without the filters"""
-    random_drops: list[float]
-    """how much lower it is without as many others, one number a draw"""
-
-    @property
-    def mean_random_drop(self) -> float:
-        """The mean over draws; 0 without any."""
-        return fmean(self.random_drops) if self.random_drops else 0.0
+_ROWS_AT_ONCE = 8
 
 
 @contextmanager
@@ -86,10 +69,14 @@ def ablation(
     others: Sequence[int] = (),
     draws: int = 10,
     seed: int = 0,
+    nearby: Mapping[str, Tensor] | None = None,
     view: View | None = None,
     output: Output | None = None,
 ) -> Ablation:
     """What a class loses without some filters, and without as many random others.
+
+    A single number says little: an explanation should hold for pictures that nobody can tell from the
+    photo, so let it be measured on them as well.
 
     Args:
         model: a classifier in eval mode.
@@ -100,11 +87,14 @@ def ablation(
         others: filters to draw from, those of `filters` left out.
         draws: how many draws.
         seed: of the draws.
+        nearby: the same inputs with changes that nobody sees, by name; `captum_featinv.images.nearby`
+            makes such pictures.
         view: see `ablated`.
         output: where the scores are in what the model returns; see `scores_in`.
 
     Raises:
-        ArgumentError: there are fewer others than filters, so that no draw is possible.
+        ArgumentError: there are fewer others than filters, so that no draw is possible; or pictures
+            nearby are not shaped as the inputs.
         LayerError, FilterError: see `ablated`.
     """
     pool = [k for k in others if k not in set(filters)]
@@ -115,13 +105,18 @@ def ablation(
         )
     dice = torch.Generator("cpu").manual_seed(seed)
     drawn = [_drawn(pool, len(filters), dice) for _ in range(draws if pool else 0)]
+    pictures = _pictures(inputs, nearby)
+    shown, count = torch.cat(list(pictures.values())), len(inputs)
     with untouched(model, inputs.device), torch.no_grad():
-        score = _score(model, inputs, target, output)
-        losses = []
+        scores = _scores(model, shown, target, output, count)
+        left = []
         for chosen in (list(filters), *drawn):
             with ablated(model, layer, chosen, inputs, view):
-                losses.append(score - _score(model, inputs, target, output))
-    return Ablation(list(filters), score, losses[0], losses[1:])
+                left.append(_scores(model, shown, target, output, count))
+    losses = []
+    for name, score, (own, *random) in zip(pictures, scores, zip(*left, strict=True), strict=True):
+        losses.append(Loss(name, score, score - own, [score - other for other in random]))
+    return Ablation(list(filters), losses)
 
 
 def _drawn(pool: Sequence[int], count: int, dice: torch.Generator) -> list[int]:
@@ -129,8 +124,28 @@ def _drawn(pool: Sequence[int], count: int, dice: torch.Generator) -> list[int]:
     return [pool[place] for place in order[:count].tolist()]
 
 
-def _score(model: nn.Module, inputs: Tensor, target: int, output: Output | None) -> float:
-    return float(scores_in(model(clones(inputs)), output)[:, target].mean())
+def _pictures(inputs: Tensor, nearby: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    """The inputs and what lies beside them, by name."""
+    pictures = {AS_IT_IS: inputs, **(nearby or {})}
+    for name, picture in pictures.items():
+        if picture.shape != inputs.shape:
+            raise ArgumentError(
+                f"nearby {name!r} has shape {tuple(picture.shape)}, expected that of the inputs, "
+                f"{tuple(inputs.shape)}"
+            )
+    return pictures
+
+
+def _scores(
+    model: nn.Module, shown: Tensor, target: int, output: Output | None, count: int
+) -> list[float]:
+    """The class's scores, each the mean over so many rows."""
+    rows = [
+        scores_in(model(clones(chunk)), output)[:, target]
+        for chunk in torch.split(shown, _ROWS_AT_ONCE)
+    ]
+    means: list[float] = torch.cat(rows).reshape(-1, count).mean(1).tolist()
+    return means
 
 
 def _silenced(code: Tensor, *, filters: Sequence[int], layer: str) -> Tensor:

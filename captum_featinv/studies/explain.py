@@ -10,12 +10,12 @@ from captum_featinv.codes import live_filters
 from captum_featinv.errors import ArgumentError, LayerError, warn
 from captum_featinv.inversion import FeatureMapInversion
 from captum_featinv.models import LoadedModel
-from captum_featinv.network.ablation import ablation
 from captum_featinv.network.depth import layer_that_shows_where
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import read_code
 from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.studies.ablation_nearby import ablation_nearby
 from captum_featinv.studies.classifier import category_of, class_scores
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explanation import UNTRAINED, Explanation
@@ -50,7 +50,8 @@ def explain(
         method: the name of one of Captum's layer attributions.
         count: how many filters.
         photos: names and displayable images, (1, C, H, W), to take natural patches from.
-        ablate: also silence these filters, and as many random ones that fire, ten times.
+        ablate: also silence these filters, and as many random ones that fire, ten times; on the photo
+            and on seven pictures that nobody can tell from it, on which filters are chosen anew, too.
         recipe: how to look for the textures.
         seed: of the textures and of the ablation's draws.
         show_progress: show a progress bar.
@@ -68,9 +69,13 @@ def explain(
     asked = _asked(loaded, photo, layer, target)
     model, inputs, space = loaded.model, asked.inputs, loaded.normalization
     view = view_for(asked.layer, loaded.view)
-    attribution = layer_attribution(
-        model, asked.layer, inputs, asked.target, method, view=view, output=loaded.output
-    )[0]
+
+    def attributed(shown: Tensor) -> Tensor:
+        return layer_attribution(
+            model, asked.layer, shown, asked.target, method, view=view, output=loaded.output
+        )
+
+    attribution = attributed(inputs)[0]
     if not bool(attribution.any()):
         warn(
             f"nothing that layer {asked.layer!r} says of the photo speaks for or against the class (of "
@@ -81,16 +86,15 @@ def explain(
     # Before the minutes that textures take: these may refuse.
     removed = None
     if ablate:
-        removed = ablation(
-            model,
+        removed = ablation_nearby(
+            loaded,
+            photo,
             asked.layer,
-            filters,
-            inputs,
             asked.target,
+            filters,
             others=live_filters(code),
             seed=seed,
-            view=view,
-            output=loaded.output,
+            choose=lambda shown: _strongest(attributed(shown)[0], count, asked.layer),
         )
     natural = exemplars(model, asked.layer, filters, photos, space, count=_PATCHES, view=view)
     fmi = FeatureMapInversion(

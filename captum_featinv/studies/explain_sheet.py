@@ -1,6 +1,7 @@
 """An explanation as one picture: a row a filter, where it fires, what it sees, what excites it."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import NamedTuple
 
 from PIL import Image
@@ -12,6 +13,7 @@ from captum_featinv.inversion.report import FilterRecord
 from captum_featinv.studies.explanation import Explanation
 
 _CELL = 160
+_LINE = 90  # characters
 
 
 def explanation_sheet(found: Explanation) -> Image.Image:
@@ -22,9 +24,9 @@ def explanation_sheet(found: Explanation) -> Image.Image:
         columns.append("excites it most")
     edge = max(_CELL, *found.photo.shape[-2:])
     pictures = [[_at_size(to_picture(image), edge) for image in row.images] for row in rows]
-    title = "\n".join(
-        [f"{found.description}, layer {found.layer}, {found.method}", *filter(None, [found.note])]
-    )
+    told = [] if found.ablation is None else found.ablation.lines()
+    lines = [f"{found.description}, layer {found.layer}, {found.method}", found.note, *told]
+    title = "\n".join(part for line in lines if line for part in wrap(line, _LINE))
     labels, captions = [row.label for row in rows], [row.captions for row in rows]
     return contact_sheet(pictures, labels, columns, captions, title=title, cell=_CELL)
 

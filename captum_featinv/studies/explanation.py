@@ -7,7 +7,7 @@ from torch import Tensor
 
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.inversion.report import Report
-from captum_featinv.network.ablation import Ablation
+from captum_featinv.network.losses import Ablation
 from captum_featinv.studies.exemplars import Exemplar
 
 UNTRAINED = (
@@ -82,14 +82,5 @@ class Explanation:
                 }
                 for k, record in rows
             ],
-            "ablation": None if self.ablation is None else _plain(self.ablation),
+            "ablation": None if self.ablation is None else self.ablation.to_dict(),
         }
-
-
-def _plain(removed: Ablation) -> dict[str, Any]:
-    return {
-        "score": removed.score,
-        "drop": removed.drop,
-        "random_drops": removed.random_drops,
-        "mean_random_drop": removed.mean_random_drop,
-    }

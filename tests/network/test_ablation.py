@@ -11,6 +11,7 @@ from torchvision.ops import Permute
 
 from captum_featinv.errors import ArgumentError, FilterError, LayerError
 from captum_featinv.network.ablation import ablated, ablation
+from captum_featinv.network.losses import Ablation, Loss
 
 StateOf = Callable[[nn.Module], dict[str, object]]
 
@@ -54,6 +55,70 @@ def test_random_draws_are_seeded_as_many_and_of_others_only(photos: Tensor) -> N
     again = ablation(model, "1", [0], photos, 1, others=[0, 2, 4], draws=20, seed=3)
     assert again == found
     assert found.mean_random_drop == pytest.approx(sum(found.random_drops) / 20)
+
+
+def test_on_pictures_beside_the_photos_filters_cost_what_they_give_there(photos: Tensor) -> None:
+    model = linear_head()
+    nearby = {"brighter": photos * 1.1, "noisy": photos + 0.1 * torch.randn_like(photos)}
+    found = ablation(model, "1", [0, 2], photos, 1, others=range(5), draws=4, nearby=nearby)
+    weights, losses = model[-1].weight[1].detach(), []
+    assert [loss.picture for loss in found.losses] == ["as it is", "brighter", "noisy"]
+    for loss, shown in zip(found.losses, (photos, *nearby.values()), strict=True):
+        gains = weights * model[:2](shown).mean((0, 2, 3)).detach()
+        losses.append(float(gains[[0, 2]].sum()))
+        assert loss.drop == pytest.approx(losses[-1], abs=1e-5)
+        assert loss.score == pytest.approx(float(model(shown)[:, 1].mean().detach()), abs=1e-5)
+        pairs = [gains[[a, b]].sum().item() for a, b in ((1, 3), (1, 4), (3, 4))]
+        assert all(min(abs(drop - pair) for pair in pairs) < 1e-5 for drop in loss.random_drops)
+    assert found.drop_range == pytest.approx((min(losses), max(losses)), abs=1e-5)
+    alone = ablation(model, "1", [0, 2], photos, 1, others=range(5), draws=4)
+    assert found.random_drops == pytest.approx(alone.random_drops, abs=1e-5)
+    assert alone.drop_range == (alone.drop, alone.drop)
+
+
+def test_pictures_of_another_shape_are_not_beside_the_photos(photos: Tensor) -> None:
+    with pytest.raises(ArgumentError, match="nearby 'half' has shape"):
+        ablation(linear_head(), "1", [0], photos, 1, nearby={"half": photos[..., ::2]})
+
+
+def told(*losses: tuple[float, list[float]]) -> Ablation:
+    names = ["as it is", "JPEG 95", "1 px down"]
+    pairs = zip(names, losses, strict=False)
+    return Ablation([4], [Loss(name, 2.0, drop, random) for name, (drop, random) in pairs])
+
+
+@pytest.mark.parametrize(
+    ("losses", "words", "overlaps", "as_much"),
+    [
+        (
+            [(0.5, [0.1, 0.2]), (0.9, [0.4, -0.1])],
+            "do not overlap: random filters cost less",
+            False,
+            0,
+        ),
+        ([(0.5, [0.1, 0.2]), (0.9, [0.6, 0.3])], "as much on the same picture in 0 of 4", True, 0),
+        ([(0.5, [0.5, 0.2]), (0.9, [1.0, 0.3])], "as much on the same picture in 2 of 4", True, 2),
+        ([(0.1, [0.5, 0.3]), (0.2, [1.0, 0.3])], "cost more in every trial", False, 4),
+    ],
+)
+def test_whether_it_is_more_than_chance_is_said(
+    losses: list[tuple[float, list[float]]], words: str, overlaps: bool, as_much: int
+) -> None:
+    found = told(*losses)
+    assert found.overlaps is overlaps
+    assert found.random_as_much == (as_much, 4)
+    assert words in "\n".join(found.lines())
+
+
+def test_every_figure_is_told_with_its_range() -> None:
+    lines = told((0.5, [0.1, 0.3]), (0.9, [-0.5, 0.1]), (0.7, [0.2, 0.2])).lines()
+    assert lines[:3] == [
+        "score 2.00 (2.00 to 2.00)",
+        "without this filter a loss of 0.50 (0.50 to 0.90)",
+        "without a random one a loss of 0.20 (-0.20 to 0.20) on average; single draws -0.50 to 0.30",
+    ]
+    assert "2 pictures that nobody can tell from it (JPEG 95, 1 px down)" in lines[-1]
+    assert told((0.5, [])).lines() == ["score 2.00", "without this filter a loss of 0.50"]
 
 
 def test_too_few_others_are_refused(photos: Tensor) -> None:

@@ -23,6 +23,7 @@ from captum_featinv.cli import main
 from captum_featinv.errors import ArgumentError, FeatInvWarning, ForwardError, LayerError
 from captum_featinv.images.display import to_image
 from captum_featinv.images.files import middle_of
+from captum_featinv.images.nearby import nearby
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.gradients import gradient_x_activation
@@ -115,6 +116,31 @@ def test_the_ablation_takes_from_the_score_exactly_the_attribution(
     assert found.ablation.drop == pytest.approx(float(given), abs=1e-5)
     assert len(found.ablation.random_drops) == 10
     assert found.ablation.drop > found.ablation.mean_random_drop
+
+
+def test_an_ablation_is_measured_on_pictures_like_the_photo_and_filters_are_chosen_there_anew(
+    eyes: LoadedModel, photo: Tensor
+) -> None:
+    found = explain(eyes, photo, "1", target=1, count=2, ablate=True, recipe=QUICK)
+    assert found.ablation is not None
+    pictures = {"as it is": photo, **nearby(photo)}
+    assert [loss.picture for loss in found.ablation.losses] == list(pictures)
+    for loss in found.ablation.losses:
+        gains = WEIGHTS[1] * means(eyes, pictures[loss.picture])
+        assert loss.drop == pytest.approx(float(gains[found.filters].sum()), abs=1e-5)
+        assert loss.rechosen == gains.argsort(descending=True)[:2].tolist()
+        assert loss.rechosen_drop == pytest.approx(float(gains.topk(2).values.sum()), abs=1e-5)
+    told = json.loads(json.dumps(found.to_dict()["ablation"], allow_nan=False))
+    low, high = told["drop_range"]
+    assert low <= told["drop"] <= high
+    assert told["overlaps"] is (low <= told["random_drop_range"][1])
+    assert len(told["pictures"]) == 8
+
+
+def test_with_an_ablation_the_sheet_has_its_lines(eyes: LoadedModel, photo: Tensor) -> None:
+    found = explain(eyes, photo, "1", target=1, count=2, ablate=True, recipe=QUICK)
+    without = replace(found, ablation=None)
+    assert explanation_sheet(found).height >= explanation_sheet(without).height + 5 * 12
 
 
 def test_the_predicted_class_is_explained_and_its_probability_said(
