@@ -10,6 +10,7 @@ from captum_featinv.studies.claims import as_text, measure_claims
 from captum_featinv.studies.compare import METHODS, compare
 from captum_featinv.studies.compare_sheet import comparison_sheet
 from captum_featinv.studies.comparison import Method
+from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explain import explain, texture_stability
 from captum_featinv.studies.explain_sheet import explanation_sheet
 from captum_featinv.studies.rewrites import rewrite_sheet
@@ -25,6 +26,7 @@ __all__ = [
     "claim_figures",
     "compare",
     "comparison_sheet",
+    "exemplars",
     "explain",
     "explanation_sheet",
     "measure_claims",

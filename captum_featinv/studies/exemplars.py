@@ -48,6 +48,7 @@ def exemplars(
     normalization: Normalization,
     *,
     count: int = 3,
+    side: int | None = None,
     view: View | None = None,
 ) -> dict[int, list[Exemplar]]:
     """For each filter the patches that excite it most, one a photo, the strongest first.
@@ -62,6 +63,7 @@ def exemplars(
         photos: names and displayable images, (1, C, H, W); looked at one after the other.
         normalization: of the model's inputs.
         count: how many patches a filter at most; photos on which it does not fire give none.
+        side: of a patch in pixels; by default what the filter's value depends on, within bounds.
         view: of the layer; see `captum_featinv.views`.
     """
     name, module = find_layer(model, layer)
@@ -83,7 +85,7 @@ def exemplars(
                     ranked.sort(key=lambda entry: -entry[0])
                     del ranked[count:]
         return {
-            k: [_cut(entry, k, reader, normalization, weight) for entry in ranked]
+            k: [_cut(entry, k, reader, normalization, weight, side) for entry in ranked]
             for k, ranked in best.items()
         }
 
@@ -99,17 +101,19 @@ def _cut(
     reader: Reader,
     normalization: Normalization,
     weight: Tensor,
+    side: int | None,
 ) -> Exemplar:
     value, photo_name, photo, (row, column) = entry
     inputs = normalization.to_model(photo.to(weight)).requires_grad_()
     (code,) = reader(Inputs((inputs,))).values()
     (gradient,) = torch.autograd.grad(code[0, k, row, column], inputs)
     height, width = photo.shape[-2:]
-    side = _side(gradient[0], min(height, width))
+    edge = min(height, width)
+    side = _side(gradient[0], edge) if side is None else min(side, edge)
     middle = (row + 0.5) * height / code.shape[-2], (column + 0.5) * width / code.shape[-1]
     top, left = (
-        min(max(0, round(centre - side / 2)), edge - side)
-        for centre, edge in zip(middle, (height, width), strict=True)
+        min(max(0, round(centre - side / 2)), length - side)
+        for centre, length in zip(middle, (height, width), strict=True)
     )
     return Exemplar(
         photo_name, value, top, left, photo[0, :, top : top + side, left : left + side].clone()

@@ -365,6 +365,9 @@ def test_a_patch_is_as_large_as_what_a_value_depends_on() -> None:
     photos = [("spot", spotted(40, 30, 1.0))]
     (found,) = exemplars(model, "1", [0], photos, Normalization(0.0, 1.0))[0]
     assert found.patch.shape[-1] == 30  # 31, but at most half the short edge
+    for side, expected in ((12, 12), (100, 60)):
+        (found,) = exemplars(model, "1", [0], photos, Normalization(0.0, 1.0), side=side)[0]
+        assert found.patch.shape == (3, expected, expected)
 
 
 # --- Captum's workflow -------------------------------------------------------------------------
