@@ -1,10 +1,16 @@
-"""What would be published works where the sources are not: `python -m tests.wheel`."""
+"""What would be published works where the sources are not: `python -m tests.wheel --help`."""
 
+import argparse
 import sys
 import sysconfig
+import tarfile
+from collections.abc import Sequence
 from pathlib import Path
+from shutil import copy
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile
+
+from PIL import Image
 
 from tests.environment import environment, install, run
 
@@ -23,22 +29,28 @@ print(captum_featinv.__file__)
 """
 
 
-def built(folder: Path) -> Path:
-    """The wheel, made from the sdist; both have a description that can be shown."""
+def built(folder: Path) -> tuple[Path, Path]:
+    """The sdist, and the wheel made from it; both have a description that can be shown."""
     python = environment(folder / "builder")
     install(python, "build", "twine")
     run(python, "-m", "build", "--outdir", folder / "dist", ROOT)
     print(run(python, "-m", "twine", "check", "--strict", *(folder / "dist").iterdir()), end="")
-    (wheel,) = (folder / "dist").glob("*.whl")
-    return wheel
+    (sdist,), (wheel,) = (list((folder / "dist").glob(kind)) for kind in ("*.tar.gz", "*.whl"))
+    return sdist, wheel
 
 
-def left_out(wheel: Path) -> list[str]:
-    """Files of the package that are not in the wheel, of code, of pages or of types."""
-    there = set(ZipFile(wheel).namelist())
-    files = [path for path in (ROOT / "captum_featinv").rglob("*") if path.is_file()]
-    names = {path.relative_to(ROOT).as_posix() for path in files if path.suffix != ".pyc"}
-    return sorted(names - there)
+def tracked() -> set[str]:
+    """The repository's files."""
+    return set(filter(None, run("git", "ls-files", "-z", folder=ROOT).split("\0")))
+
+
+def left_out(sdist: Path, wheel: Path) -> list[str]:
+    """Files of the repository that the sdist lacks, and of the package that the wheel lacks."""
+    with tarfile.open(sdist) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    code = {name for name in tracked() if name.startswith("captum_featinv/")}
+    missing = {sdist: tracked() - packed, wheel: code - set(ZipFile(wheel).namelist())}
+    return [f"{name} is not in {path.name}" for path in missing for name in sorted(missing[path])]
 
 
 def installed(wheel: Path, folder: Path) -> Path:
@@ -51,21 +63,37 @@ def installed(wheel: Path, folder: Path) -> Path:
     return python
 
 
-def main() -> None:
-    """Build, look inside, install, and ask for help and for a picture."""
+def used(python: Path, folder: Path) -> None:
+    """What the README says first, in an empty folder: help, the demo, and a picture in Python."""
+    folder.mkdir()
+    command = python.with_name("captum-featinv")
+    run(command, "--help", folder=folder)
+    run(command, "demo", "--size", "48", folder=folder)
+    assert [path.name for path in folder.iterdir()] == ["demo.png"]
+    Image.open(folder / "demo.png").verify()
+    place = run(python, "-W", "error", "-c", INVERSION, folder=folder).strip()
+    if Path(place).is_relative_to(ROOT):
+        sys.exit(f"{place} was imported, which is not what was installed")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Build, look inside, install, and do what a newcomer does."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="keep what was built and tried here"
+    )
+    options = parser.parse_args(arguments)
     with TemporaryDirectory() as made:
         folder = Path(made).resolve()
-        wheel = built(folder)
-        if missing := left_out(wheel):
-            sys.exit(f"not in {wheel.name}: {', '.join(missing)}")
-        python = installed(wheel, folder / "user")
-        elsewhere = folder / "elsewhere"
-        elsewhere.mkdir()
-        run(python.with_name("captum-featinv"), "--help", folder=elsewhere)
-        place = run(python, "-W", "error", "-c", INVERSION, folder=elsewhere).strip()
-        if not Path(place).is_relative_to(folder):
-            sys.exit(f"{place} was imported, which is not what was installed")
-        print(f"{wheel.name}: works")
+        sdist, wheel = built(folder)
+        if missing := left_out(sdist, wheel):
+            sys.exit("\n".join(missing))
+        used(installed(wheel, folder / "user"), folder / "elsewhere")
+        if options.out is not None:
+            options.out.mkdir(exist_ok=True)
+            for path in (sdist, wheel):
+                copy(path, options.out)
+        print(f"{sdist.name}, {wheel.name}: work")
 
 
 if __name__ == "__main__":
