@@ -41,13 +41,24 @@ class FeatInvWarning(UserWarning):
 
 
 def first_line(error: BaseException) -> str:
-    """What is fit for a terminal of a message that may be pages long."""
+    """What is fit for a terminal of a message that may be pages long.
+
+    Args:
+        error: any.
+
+    Returns:
+        The first sentence of its first line, at most 200 printable letters.
+    """
     line = str(error).strip().split("\n")[0].split(". ")[0]
     return "".join(letter for letter in line if letter.isprintable())[:200]
 
 
 def warn(message: str) -> None:
-    """Warn at the caller's line, however deep inside the library something was noticed."""
+    """Warn at the caller's line, however deep inside the library something was noticed.
+
+    Args:
+        message: what the caller should know.
+    """
     level = 1
     frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:

@@ -33,7 +33,14 @@ class Transform(Protocol):
     """A random distortion: throws its dice, and returns what to do with an image."""
 
     def draw(self, generator: Generator | None) -> Lens:
-        """Throw the dice; the function that comes back is deterministic."""
+        """Throw the dice; the function that comes back is deterministic.
+
+        Args:
+            generator: of the dice; torch's global one if None.
+
+        Returns:
+            From images (rows, channel, height, width) to images.
+        """
         ...  # pragma: no cover
 
 
@@ -50,21 +57,49 @@ class RandomTransform:
     generator: Generator | None = None
 
     def draw(self, generator: Generator | None) -> Lens:
-        """Throw the dice."""
+        """Throw the dice.
+
+        Args:
+            generator: of the dice; torch's global one if None.
+
+        Returns:
+            From images (rows, channel, height, width) to images.
+        """
         return self.throw(generator)
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Throw the dice and apply them, in Lucent's manner."""
+        """Throw the dice and apply them, in Lucent's manner.
+
+        Args:
+            image: (rows, channel, height, width).
+
+        Returns:
+            The image, distorted.
+        """
         return self.throw(self.generator)(image)
 
 
 def same(image: Tensor) -> Tensor:
-    """The lens that changes nothing."""
+    """The lens that changes nothing.
+
+    Args:
+        image: of any shape.
+
+    Returns:
+        The same tensor.
+    """
     return image
 
 
 def jitter(d: int, *, generator: Generator | None = None) -> RandomTransform:
     """Move the image right and down by 0 to d - 1 pixels each; what comes in is black.
+
+    Args:
+        d: how many pixels, at least 2.
+        generator: of the dice when it is called; torch's global one if None.
+
+    Returns:
+        The transform; it keeps the image's size.
 
     Raises:
         ArgumentError: d is less than 2.
@@ -83,7 +118,16 @@ def jitter(d: int, *, generator: Generator | None = None) -> RandomTransform:
 def pad(
     w: int, mode: Literal["reflect", "constant"] = "reflect", constant_value: float = 0.5
 ) -> Lens:
-    """Enlarge the image by w pixels on every side."""
+    """Enlarge the image by w pixels on every side.
+
+    Args:
+        w: in pixels.
+        mode: `"reflect"` or `"constant"`.
+        constant_value: of what comes in, with `"constant"`.
+
+    Returns:
+        The transform; images become 2 w pixels wider and higher.
+    """
     if mode == "constant":
         return lambda image: functional.pad(image, [w] * 4, value=constant_value)
     return lambda image: functional.pad(image, [w] * 4, mode=mode)
@@ -93,6 +137,13 @@ def random_scale(scales: Sequence[float], *, generator: Generator | None = None)
     """Scale the image by one of some factors; where it shrinks, black borders keep its size.
 
     Differs from Lucent's, which on images that are not square pads one side for the other.
+
+    Args:
+        scales: to choose from.
+        generator: of the dice when it is called; torch's global one if None.
+
+    Returns:
+        The transform; where a factor is above 1 the image grows.
     """
 
     def throw(dice: Generator | None) -> Lens:
@@ -119,6 +170,12 @@ def random_rotate(
         angles: to choose from.
         units: `"degrees"`, or `"radians"`, `"rads"`, `"rad"`.
         generator: of the dice.
+
+    Returns:
+        The transform; it keeps the image's size.
+
+    Raises:
+        ArgumentError: the units are none of these.
     """
     if units.lower() in ("radians", "rads", "rad"):
         angles = [degrees(angle) for angle in angles]
@@ -137,7 +194,14 @@ def _thrown(count: int, dice: Generator | None) -> int:
 
 
 def compose(transforms: Iterable[Lens]) -> Lens:
-    """All transforms, one after the other."""
+    """All transforms, one after the other.
+
+    Args:
+        transforms: from an image to an image, the first one first.
+
+    Returns:
+        The transform.
+    """
     steps = tuple(transforms)
 
     def lens(image: Tensor) -> Tensor:
@@ -149,7 +213,15 @@ def compose(transforms: Iterable[Lens]) -> Lens:
 
 
 def normalize(mean: Statistic = IMAGENET_MEAN, std: Statistic = IMAGENET_STD) -> Lens:
-    """The normalisation of torchvision's models, or another one."""
+    """The normalisation of torchvision's models, or another one.
+
+    Args:
+        mean: one number a channel or one for all, of values in [0, 1].
+        std: likewise.
+
+    Returns:
+        From images (rows, channel, height, width) in [0, 1] to the model's input space.
+    """
     space = Normalization(mean, std)
     placed: dict[tuple[torch.device, torch.dtype, int], Normalization] = {}
 
@@ -196,7 +268,14 @@ class RandomBlur:
     sigma: tuple[float, float] = (0.3, 1.2)
 
     def draw(self, generator: Generator | None) -> Lens:
-        """Whether to blur, and how much."""
+        """Whether to blur, and how much.
+
+        Args:
+            generator: of the dice; torch's global one if None.
+
+        Returns:
+            From images (rows, channel, *, height, width) to images of the same size.
+        """
         blurs, position = torch.rand(
             2, generator=generator, dtype=torch.float32, device="cpu"
         ).tolist()
@@ -217,11 +296,25 @@ class Blur:
     sigma: float
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Images (rows, channel, *, height, width) blurred; without height and width as they are."""
+        """Images (rows, channel, *, height, width) blurred; without height and width as they are.
+
+        Args:
+            image: (rows, channel, *, height, width).
+
+        Returns:
+            The same shape.
+        """
         return self.ready_for(image)(image)
 
     def ready_for(self, image: Tensor) -> Lens:
-        """The same for images of one size, device and dtype, with all that it needs made."""
+        """The same for images of one size, device and dtype, with all that it needs made.
+
+        Args:
+            image: one of those images.
+
+        Returns:
+            From such images to blurred ones.
+        """
         if self.sigma == 0 or image.dim() < 4:
             return same
         *_, height, width = image.shape
@@ -255,7 +348,15 @@ def _between(image: Tensor, lines: tuple[Tensor, ...]) -> Tensor:
 
 
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur of `sigma` pixels; see `Blur`."""
+    """A Gaussian blur of `sigma` pixels; see `Blur`.
+
+    Args:
+        image: (rows, channel, *, height, width).
+        sigma: standard deviation in pixels.
+
+    Returns:
+        The same shape.
+    """
     return Blur(sigma)(image)
 
 

@@ -19,6 +19,12 @@ def energies(code: Tensor) -> Tensor:
     The paper's energy is the sum of activations after a ReLU. Where a layer has none, a plain sum
     would cancel, so only the positive part counts; after a ReLU the two are the same.
 
+    Args:
+        code: (batch, channel, *positions).
+
+    Returns:
+        The energies, (batch, channel), at least 0.
+
     Example:
         >>> import torch
         >>> energies(torch.tensor([[[1.0, 2.0], [0.0, -5.0]]]))
@@ -28,7 +34,14 @@ def energies(code: Tensor) -> Tensor:
 
 
 def original(code: Tensor) -> Tensor:
-    """The code itself: plain code inversion (Mahendran and Vedaldi 2015), the control."""
+    """The code itself: plain code inversion (Mahendran and Vedaldi 2015), the control.
+
+    Args:
+        code: (batch, channel, *positions).
+
+    Returns:
+        The same tensor.
+    """
     return code
 
 
@@ -78,6 +91,12 @@ def single_filter(index: int | slice | Sequence[int | slice], energy: Energy = "
             outside of it the target is 0. With a slice of channels, each takes an equal part.
         energy: see `feature_map_target`.
 
+    Returns:
+        From a code (batch, channel, *positions) to the one that is asked for, of the same shape.
+
+    Raises:
+        ArgumentError: when called, `energy` is none of the three.
+
     Example:
         >>> import torch
         >>> single_filter(1)(torch.tensor([[[1.0, 2.0], [3.0, 0.0]]]))
@@ -104,6 +123,14 @@ def channel_dim_of(code: Tensor, inputs: Tensor, layer: str) -> int:
 
     The positions of a code are a coarser grid over the image, so the layout is one in which height
     and width can have shrunk by the same stride; where both can, channels come first.
+
+    Args:
+        code: what the layer puts out, of any shape.
+        inputs: the images it was put out for, (N, C, *positions).
+        layer: its name, for the error.
+
+    Returns:
+        1, or -1 where channels come last.
 
     Raises:
         LayerError: the code has neither the image's dimensions nor just (batch, channel).

@@ -20,6 +20,9 @@ def live_filters(code: Codes, count: int | None = None, seed: int = 0) -> list[i
         code: (photos, channel, *positions), or several of these.
         count: how many at most; all if None.
         seed: of the order.
+
+    Returns:
+        Their numbers, each once.
     """
     fires = _each_photo(code, lambda one: (_flat(one) > 0).float().mean(2))
     live = (fires.amin(0) >= LIVE).nonzero().flatten().cpu()

@@ -34,6 +34,9 @@ def reallocate_randomly(seed: int | Sequence[int] = 0, draw: Draw = "dirichlet")
             ReLU cannot put out, and the energy grows, by 9 to 29 times in the median. Where their
             0 / 0 gives NaN, the filters that never fire, the target is 0.
 
+    Returns:
+        From a code (batch, channel, *positions) to one of the same shape.
+
     Raises:
         ArgumentError: `draw` is none of the two, or there are no seeds; when called, the rows are no
             multiple of the seeds.
@@ -77,6 +80,9 @@ def reallocate_by_rank(style_code: Tensor) -> Rewrite:
         style_code: the layer's code for the style, (rows or 1, channel, *positions); it may have other
             positions than the code that is rewritten, since only means are compared.
 
+    Returns:
+        From a code (batch, channel, *positions) to one of the same shape.
+
     Raises:
         ArgumentError: when called, the codes do not have the same channels, or rows that fit.
 
@@ -112,6 +118,9 @@ def mix(filters: Mapping[int, float]) -> Rewrite:
 
     Args:
         filters: from a filter to its weight, at least 0; weights need not sum to 1.
+
+    Returns:
+        From a code (batch, channel, *positions) to one of the same shape.
 
     Raises:
         ArgumentError: a weight is negative or not finite, or all are 0.

@@ -39,6 +39,9 @@ def to_image(
     Returns:
         float32 in [0, 1], (..., H, W, C); of clips (..., T, H, W, C), a picture a frame.
 
+    Raises:
+        ArgumentError: the inputs have fewer dimensions than channels and positions.
+
     Example:
         >>> import torch
         >>> to_image(torch.zeros(2, 3, 4, 5)).shape
@@ -59,7 +62,17 @@ def to_image(
 
 
 def to_picture(image: npt.NDArray[np.float32]) -> Image.Image:
-    """One (H, W, C) array in [0, 1], C = 1 or 3, as an 8-bit picture."""
+    """One (H, W, C) array in [0, 1], C = 1 or 3, as an 8-bit picture.
+
+    Args:
+        image: (H, W, C) in [0, 1]; what lies outside is clipped.
+
+    Returns:
+        In PIL's mode L or RGB.
+
+    Raises:
+        ArgumentError: there are neither 1 nor 3 channels.
+    """
     height, width, channels = image.shape
     if channels not in (1, 3):
         raise ArgumentError(
@@ -77,7 +90,14 @@ def as_png(image: npt.NDArray[np.float32]) -> bytes:
 
 
 def as_saved(images: Tensor) -> Tensor:
-    """Displayable images as a lossless 8-bit file would give them back; any shape."""
+    """Displayable images as a lossless 8-bit file would give them back; any shape.
+
+    Args:
+        images: in [0, 1] of any shape; what lies outside is clipped.
+
+    Returns:
+        The same with values that are multiples of 1 / 255.
+    """
     return (images.clamp(0, 1) * 255).round() / 255
 
 
@@ -88,6 +108,9 @@ def as_jpeg(images: Tensor, quality: int) -> Tensor:
         images: (rows, channel, *, height, width). Three channels are a colour picture; otherwise
             every channel is a grey one.
         quality: of the file, 1 to 95.
+
+    Returns:
+        The same with the values that the file gives back, in shape, dtype and device of `images`.
     """
     *_, height, width = images.shape
     planes = images.movedim(1, -3) if images.shape[1] == 3 else images

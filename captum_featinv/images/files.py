@@ -24,6 +24,13 @@ _LIGHT = (0.299, 0.587, 0.114)
 def load_photo(path: str | Path, long_edge: int) -> Tensor:
     """A photo as RGB in [0, 1], (1, 3, H, W), shrunk or enlarged to a long edge.
 
+    Args:
+        path: of the file.
+        long_edge: in pixels.
+
+    Returns:
+        float32 in [0, 1], (1, 3, H, W).
+
     Raises:
         ArgumentError: no such file, or no picture in it that can be read.
     """
@@ -38,6 +45,9 @@ def load_middle(path: str | Path, edge: int, shown: float = SHOWN) -> Tensor:
         edge: in pixels.
         shown: which part of the photo's short edge.
 
+    Returns:
+        float32 in [0, 1], (1, 3, edge, edge).
+
     Raises:
         ArgumentError: see `load_photo`.
     """
@@ -46,6 +56,14 @@ def load_middle(path: str | Path, edge: int, shown: float = SHOWN) -> Tensor:
 
 def middle_of(picture: Image.Image, edge: int, shown: float = SHOWN) -> Tensor:
     """Likewise of a PIL picture.
+
+    Args:
+        picture: a PIL picture.
+        edge: in pixels.
+        shown: which part of the picture's short edge.
+
+    Returns:
+        float32 in [0, 1], (1, 3, edge, edge).
 
     Raises:
         ArgumentError: an edge of less than one pixel.
@@ -59,6 +77,12 @@ def middle_of(picture: Image.Image, edge: int, shown: float = SHOWN) -> Tensor:
 
 def open_picture(path: str | Path) -> Image.Image:
     """A file's picture as PIL has it.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The picture, read; as it is stored, so not yet turned as its EXIF says.
 
     Raises:
         ArgumentError: no such file, or no picture in it that can be read.
@@ -79,7 +103,14 @@ def open_picture(path: str | Path) -> Image.Image:
 
 
 def central_square(picture: Image.Image) -> Image.Image:
-    """The largest square in the middle of a picture."""
+    """The largest square in the middle of a picture.
+
+    Args:
+        picture: a PIL picture.
+
+    Returns:
+        Its middle, as wide and as high as its shorter edge.
+    """
     edge = min(picture.size)
     left, top = ((length - edge) // 2 for length in picture.size)
     return picture.crop((left, top, left + edge, top + edge))
@@ -87,6 +118,13 @@ def central_square(picture: Image.Image) -> Image.Image:
 
 def from_picture(picture: Image.Image, long_edge: int) -> Tensor:
     """A PIL picture likewise: upright as its EXIF says, on white where it is transparent.
+
+    Args:
+        picture: a PIL picture of any mode, of 8 bits or more a channel.
+        long_edge: in pixels; it is resampled by Lanczos' filter.
+
+    Returns:
+        float32 in [0, 1], (1, 3, H, W).
 
     Raises:
         ArgumentError: a long edge of less than one pixel.

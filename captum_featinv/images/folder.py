@@ -14,6 +14,13 @@ from captum_featinv.images.files import middle_of, open_picture
 def load_folder(folder: str | Path, edge: int) -> Tensor:
     """The middle squares of all pictures in a folder, (N, 3, edge, edge) in [0, 1], by their names.
 
+    Args:
+        folder: with files whose names end as pictures' do; others and hidden ones are passed over.
+        edge: in pixels.
+
+    Returns:
+        float32 in [0, 1], (N, 3, edge, edge).
+
     Raises:
         ArgumentError: no such folder, or no picture in it.
 

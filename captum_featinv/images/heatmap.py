@@ -36,6 +36,9 @@ def over_photo(values: Tensor, photo: Tensor) -> Array:
 
     Returns:
         (H, W, 3) in [0, 1].
+
+    Raises:
+        ArgumentError: the map is not (h, w), or the photo not (1, C, H, W).
     """
     if values.dim() != 2 or photo.dim() != 4:
         raise ArgumentError(

@@ -28,6 +28,9 @@ class Normalization:
             model's inputs have no displayable range, and then nothing is bounded.
         std: likewise; must be positive.
 
+    Raises:
+        ArgumentError: a statistic is not finite, or `std` not positive.
+
     Example:
         >>> import torch
         >>> Normalization(mean=0.5, std=0.25).to_model(torch.tensor([[0.0, 0.5, 1.0]]))
@@ -58,19 +61,50 @@ class Normalization:
         return self.mean is not None
 
     def placed_like(self, images: Tensor) -> "Normalization":
-        """The same with its numbers beside such images: using it copies nothing from the host."""
+        """The same with its numbers beside such images: using it copies nothing from the host.
+
+        Args:
+            images: (N, C, *positions).
+
+        Returns:
+            A normalisation whose statistics are tensors of the images' device, dtype and
+            dimensions.
+
+        Raises:
+            ArgumentError: there are as many statistics as neither 1 nor the images' channels.
+        """
         if self.mean is None:
             return self
         return Normalization(_broadcast(self.mean, images), _broadcast(self.std, images))
 
     def to_model(self, image: Tensor) -> Tensor:
-        """A displayable image as the model sees it, `(image - mean) / std`."""
+        """A displayable image as the model sees it, `(image - mean) / std`.
+
+        Args:
+            image: in [0, 1], (N, C, *positions).
+
+        Returns:
+            In the model's input space, of the same shape.
+
+        Raises:
+            ArgumentError: there are as many statistics as neither 1 nor the image's channels.
+        """
         if self.mean is None:
             return image
         return (image - _broadcast(self.mean, image)) / _broadcast(self.std, image)
 
     def to_display(self, inputs: Tensor) -> Tensor:
-        """A model's input as a displayable image; not clipped."""
+        """A model's input as a displayable image; not clipped.
+
+        Args:
+            inputs: in the model's input space, (N, C, *positions).
+
+        Returns:
+            `inputs * std + mean`, of the same shape.
+
+        Raises:
+            ArgumentError: there are as many statistics as neither 1 nor the inputs' channels.
+        """
         if self.mean is None:
             return inputs
         return inputs * _broadcast(self.std, inputs) + _broadcast(self.mean, inputs)
@@ -79,6 +113,12 @@ class Normalization:
         """Itself, or without a displayable range one that gives each row a photo's mean and spread.
 
         So a step of an optimiser means the same whatever the range of the model's inputs is.
+
+        Args:
+            inputs: in the model's input space, (N, C, *positions).
+
+        Returns:
+            A normalisation whose statistics are tensors, one a channel or one a row.
         """
         if self.bounded:
             return self.placed_like(inputs)

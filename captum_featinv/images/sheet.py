@@ -33,6 +33,12 @@ def contact_sheet(
         captions: below each picture; likewise.
         title: above everything; likewise.
         cell: the width of a column in pixels; by default that of the widest picture.
+
+    Returns:
+        One RGB picture.
+
+    Raises:
+        ArgumentError: there are no rows, a row has no picture, or labels are not as many as rows.
     """
     if not rows or not all(rows) or len(rows) != len(row_labels):
         raise ArgumentError("a contact sheet needs a label and at least one picture for every row")

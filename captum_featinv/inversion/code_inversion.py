@@ -76,6 +76,8 @@ class CodeInversion(NeuronAttribution):
 
     Raises:
         LayerError: there is no such layer, or there are several.
+        ArgumentError: both `view` and `channel_dim` are given, or `mean` and `std` are no
+            statistics.
 
     Example:
         >>> import torch
@@ -200,6 +202,15 @@ class CodeInversion(NeuronAttribution):
         Clips (..., C, T, H, W) take `positions=3` and become (..., T, H, W, C). The array is what
         `captum.attr.visualization` takes; see `captum_featinv.images.to_image`. Of a model of several
         inputs it is the first that is shown.
+
+        Args:
+            attributions: what `attribute` returned, (..., C, H, W), or of clips (..., C, T, H, W).
+            stretch: map the smallest value to 0 and the largest to 1; always so where `mean` is
+                None.
+            positions: how many dimensions follow the channels: 2 for images, 3 for clips.
+
+        Returns:
+            float32 in [0, 1], (..., H, W, C), of clips (..., T, H, W, C).
         """
         return to_image(
             attributions,

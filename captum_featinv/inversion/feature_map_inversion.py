@@ -37,6 +37,20 @@ class FeatureMapInversion(CodeInversion):
 
     For the constructor's arguments see `CodeInversion`; `layer` is one layer here.
 
+    Args:
+        forward_func: see `CodeInversion`, as for all that follow.
+        layer: one layer.
+        device_ids: see there.
+        mean: see there.
+        std: see there.
+        recipe: see there.
+        view: see there.
+        channel_dim: see there.
+
+    Raises:
+        LayerError: there is no such layer, there are several of this name, or a list was given.
+        ArgumentError: see `CodeInversion`.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -185,6 +199,10 @@ class FeatureMapInversion(CodeInversion):
             additional_forward_args: see there.
             energy: see there.
 
+        Returns:
+            The objective; its loss is `sum_rows ||F - T||^2 / ||T||^2`, or with the recipe's
+            `outweigh`.
+
         Raises:
             LayerError: the layer keeps its channels last, which Lucent's objectives cannot read.
         """
@@ -214,6 +232,10 @@ class FeatureMapInversion(CodeInversion):
             additional_forward_args: see there.
             **options: of `captum_featinv.param.image`; images that are not of three colours get as
                 many independent channels as `inputs` have, and all lie on the device of `inputs`.
+
+        Returns:
+            A function without arguments that returns parameters and a function that draws (rows, C,
+            H, W).
 
         Raises:
             ArgumentTypeError: `inputs` are not one tensor of photos.

@@ -14,6 +14,9 @@ def ranks(distances: Tensor) -> Tensor:
 
     0: the own one is nearest. Of equally near ones, half count.
 
+    Args:
+        distances: see above, (filters, photos, filters, photos).
+
     Returns:
         One rank a query, (filters, photos, photos): of filter k's picture from photo a, looked for
         among all filters' pictures from photo b. Where a = b the picture finds itself.
@@ -22,7 +25,14 @@ def ranks(distances: Tensor) -> Tensor:
 
 
 def ranks_among(distances: Tensor) -> Tensor:
-    """Likewise for one picture a filter: from `distances[..., k, j]` the ranks of k, (..., filters)."""
+    """Likewise for one picture a filter: from `distances[..., k, j]` the ranks of k, (..., filters).
+
+    Args:
+        distances: (..., filters, filters), of filter k's picture in the last but one dimension.
+
+    Returns:
+        The ranks, (..., filters); half numbers where some are equally near.
+    """
     own = distances.diagonal(dim1=-2, dim2=-1)
     nearer = (distances < own[..., None]).sum(-1)
     ties = (distances == own[..., None]).sum(-1) - 1
@@ -30,12 +40,26 @@ def ranks_among(distances: Tensor) -> Tensor:
 
 
 def reciprocal_ranks(distances: Tensor) -> Tensor:
-    """Mean over photos a != b of `1 / (1 + rank)` of each filter, in (0, 1], (filters,)."""
+    """Mean over photos a != b of `1 / (1 + rank)` of each filter, in (0, 1], (filters,).
+
+    Args:
+        distances: see above, (filters, photos, filters, photos).
+
+    Returns:
+        (filters,), in (0, 1].
+    """
     return _between_photos(1 / (1 + ranks(distances)))
 
 
 def hits(distances: Tensor) -> Tensor:
-    """The share of photos a != b for which the own picture is nearest, (filters,)."""
+    """The share of photos a != b for which the own picture is nearest, (filters,).
+
+    Args:
+        distances: see above, (filters, photos, filters, photos).
+
+    Returns:
+        (filters,), in [0, 1].
+    """
     return _between_photos((ranks(distances) == 0).to(distances))
 
 
@@ -43,6 +67,12 @@ def confusion(distances: Tensor) -> Tensor:
     """How often filter k's picture is taken for filter j's, (filters, filters); rows add up to 1.
 
     The mean over photos a != b; equally near ones share.
+
+    Args:
+        distances: see above, (filters, photos, filters, photos).
+
+    Returns:
+        (filters, filters), in [0, 1].
     """
     candidates = distances.permute(0, 1, 3, 2)
     nearest = (candidates == candidates.amin(-1, keepdim=True)).to(distances)
@@ -53,6 +83,12 @@ def confusion(distances: Tensor) -> Tensor:
 def chance(filters: int) -> tuple[float, float]:
     """Hit rate and mean reciprocal rank of guessing among so many filters.
 
+    Args:
+        filters: how many.
+
+    Returns:
+        Hit rate `1 / n` and mean reciprocal rank `sum_r (1 / r) / n`.
+
     Example:
         >>> chance(4)
         (0.25, 0.5208333333333333)
@@ -61,12 +97,26 @@ def chance(filters: int) -> tuple[float, float]:
 
 
 def within(distances: Tensor) -> Tensor:
-    """The mean distance of a filter's pictures from different photos, (filters,)."""
+    """The mean distance of a filter's pictures from different photos, (filters,).
+
+    Args:
+        distances: see above, (filters, photos, filters, photos).
+
+    Returns:
+        (filters,).
+    """
     return _between_photos(_own(distances))
 
 
 def between(distances: Tensor) -> Tensor:
-    """The mean distance of two filters' pictures from one photo, (filters, filters)."""
+    """The mean distance of two filters' pictures from one photo, (filters, filters).
+
+    Args:
+        distances: see above, (filters, photos, filters, photos).
+
+    Returns:
+        (filters, filters).
+    """
     return distances.diagonal(dim1=1, dim2=3).mean(-1)
 
 
@@ -75,6 +125,13 @@ def content_independence(within: Tensor, between: Tensor) -> Tensor:
 
     Above 0 the filter makes more of a picture than the photo does, below 0 the photo; 0 where
     nothing differs.
+
+    Args:
+        within: mean distances of a filter's pictures, of any shape.
+        between: mean distances of different filters' pictures, of the same shape.
+
+    Returns:
+        In [-1, 1], of the same shape.
 
     Example:
         >>> import torch

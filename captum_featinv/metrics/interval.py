@@ -10,7 +10,13 @@ _LEVEL = 0.95
 
 
 class Estimate(NamedTuple):
-    """A number and its 95% interval."""
+    """A number and its 95% interval.
+
+    Args:
+        value: the number.
+        low: the lower end of its 95% interval.
+        high: the upper end.
+    """
 
     value: float
     low: float
@@ -28,6 +34,9 @@ def estimate(value: Tensor, replicates: Tensor) -> Estimate:
         value: the number, ().
         replicates: its value in each resample, (draws,).
 
+    Returns:
+        The number, with the 2.5% and the 97.5% percentile.
+
     Example:
         >>> import torch
         >>> print(estimate(torch.tensor(50.0), torch.arange(101.0)))
@@ -40,7 +49,15 @@ def estimate(value: Tensor, replicates: Tensor) -> Estimate:
 
 
 def mean_estimate(values: Tensor, seed: int) -> Estimate:
-    """The mean of some units' values, (units,), with its interval."""
+    """The mean of some units' values, (units,), with its interval.
+
+    Args:
+        values: one a unit, (units,).
+        seed: of the resamples.
+
+    Returns:
+        The mean.
+    """
     return estimate(values.mean(), values[resamples(len(values), seed)].mean(1))
 
 
@@ -53,6 +70,9 @@ def pair_estimate(values: Tensor, seed: int) -> Estimate:
     Args:
         values: one a pair, (units, units); the diagonal does not count.
         seed: of the resamples.
+
+    Returns:
+        The mean.
     """
     counts = pair_counts(len(values), seed).to(values)
     whole = values.new_ones(1, len(values))
@@ -61,6 +81,13 @@ def pair_estimate(values: Tensor, seed: int) -> Estimate:
 
 def pair_means(values: Tensor, counts: Tensor) -> Tensor:
     """The means over pairs of different units, of which unit i is there `counts[:, i]` times, (draws,).
+
+    Args:
+        values: one a pair, (units, units); the diagonal does not count.
+        counts: how often each unit is there, (draws, units).
+
+    Returns:
+        (draws,).
 
     Example:
         >>> import torch
@@ -73,7 +100,15 @@ def pair_means(values: Tensor, counts: Tensor) -> Tensor:
 
 
 def pair_counts(units: int, seed: int) -> Tensor:
-    """How often each unit is in each resample that has two different ones, (draws, units)."""
+    """How often each unit is in each resample that has two different ones, (draws, units).
+
+    Args:
+        units: how many there are.
+        seed: of the resamples.
+
+    Returns:
+        (draws, units); resamples of one unit alone are left out.
+    """
     drawn = resamples(units, seed)
     paired = drawn[(drawn != drawn[:, :1]).any(1)]
     counts = torch.zeros(len(paired), units, device=paired.device)
@@ -81,6 +116,14 @@ def pair_counts(units: int, seed: int) -> Tensor:
 
 
 def resamples(units: int, seed: int) -> Tensor:
-    """Which units are in each of 2000 resamples, drawn with replacement, (draws, units)."""
+    """Which units are in each of 2000 resamples, drawn with replacement, (draws, units).
+
+    Args:
+        units: how many there are.
+        seed: of the dice.
+
+    Returns:
+        Their numbers, (2000, units).
+    """
     dice = torch.Generator("cpu").manual_seed(seed)
     return torch.randint(units, (_DRAWS, units), generator=dice, device="cpu")

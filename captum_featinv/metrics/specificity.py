@@ -15,6 +15,13 @@ def share(code: Tensor, filters: Tensor) -> Tensor:
 
     `sum_p y_k^2 / sum_c sum_p y_c^2`; 0 where the whole layer is silent.
 
+    Args:
+        code: see above, (rows, channel, *positions).
+        filters: see above, (rows,).
+
+    Returns:
+        (rows,), in [0, 1].
+
     Example:
         >>> import torch
         >>> share(torch.tensor([[[3.0], [4.0]]]), torch.tensor([0]))
@@ -52,6 +59,13 @@ def inner(code: Tensor, margin: int = 2) -> Tensor:
 def inner_share(code: Tensor, filters: Tensor) -> Tensor:
     """The share among the inner places: what a filter has of the picture, and not of its frame.
 
+    Args:
+        code: see above, (rows, channel, *positions).
+        filters: see above, (rows,).
+
+    Returns:
+        (rows,), in [0, 1].
+
     Example:
         >>> import torch
         >>> frame = torch.tensor([[[9.0, 9.0, 3.0, 9.0, 9.0], [0.0, 0.0, 4.0, 0.0, 0.0]]])
@@ -66,6 +80,14 @@ def lift(code: Tensor, photo_code: Tensor, filters: Tensor) -> Tensor:
 
     Infinite where the filter is silent in the photo and not in the picture; 1 where it is silent in
     both.
+
+    Args:
+        code: of the pictures, (rows, channel, *positions).
+        photo_code: of the photos, likewise.
+        filters: see above, (rows,).
+
+    Returns:
+        (rows,), from 0 to infinity.
     """
     after, before = share(code, filters), share(photo_code, filters)
     never = (after == 0) & (before == 0)
@@ -73,13 +95,29 @@ def lift(code: Tensor, photo_code: Tensor, filters: Tensor) -> Tensor:
 
 
 def rank(code: Tensor, filters: Tensor) -> Tensor:
-    """How many filters of the layer have more squared activation; 0 is the strongest."""
+    """How many filters of the layer have more squared activation; 0 is the strongest.
+
+    Args:
+        code: see above, (rows, channel, *positions).
+        filters: see above, (rows,).
+
+    Returns:
+        Whole numbers, (rows,).
+    """
     squares = _squares(code)
     return (squares > _own(squares, filters)[:, None]).sum(1)
 
 
 def coverage(code: Tensor, filters: Tensor) -> Tensor:
-    """The share of positions where the filter fires, in [0, 1]."""
+    """The share of positions where the filter fires, in [0, 1].
+
+    Args:
+        code: see above, (rows, channel, *positions).
+        filters: see above, (rows,).
+
+    Returns:
+        (rows,), in [0, 1].
+    """
     return (_own_map(code, filters) > 0).to(code.dtype).mean(1)
 
 
@@ -138,6 +176,13 @@ def leakage(code: Tensor, filters: Tensor) -> Tensor:
     """The part of the layer's squared activation that is not the filter's, `1 - share`.
 
     1 where the whole layer is silent: nothing of it is the filter's.
+
+    Args:
+        code: see above, (rows, channel, *positions).
+        filters: see above, (rows,).
+
+    Returns:
+        (rows,), in [0, 1].
     """
     return 1 - share(code, filters)
 
@@ -146,6 +191,14 @@ def attained(code: Tensor, target: Tensor, filters: Tensor) -> Tensor:
     """How much of the energy asked for is there, `<y_k, T_k> / <T_k, T_k>`; 1 is all of it.
 
     0 where nothing was asked for. `target` is T_k, (rows, *positions).
+
+    Args:
+        code: see above, (rows, channel, *positions).
+        target: T_k, (rows, *positions).
+        filters: see above, (rows,).
+
+    Returns:
+        (rows,).
     """
     own, target = _own_map(code, filters), target.reshape(len(code), -1)
     return _safe_ratio((own * target).sum(1), target.square().sum(1))

@@ -20,6 +20,12 @@ def edge_share(images: Tensor) -> Tensor:
     """The share of pixels where luminance changes by more than 5% of its range a pixel, in [0, 1].
 
     The gradient is that of central differences, so the outermost pixels are left out.
+
+    Args:
+        images: in [0, 1], (rows, 3, height, width).
+
+    Returns:
+        (rows,), in [0, 1].
     """
     luminance = torch.tensordot(images, images.new_tensor(_LUMA), dims=([1], [0]))
     down = (luminance[:, 2:, 1:-1] - luminance[:, :-2, 1:-1]) / 2
@@ -28,7 +34,15 @@ def edge_share(images: Tensor) -> Tensor:
 
 
 def jpeg_bits(images: Tensor, quality: int = 75) -> Tensor:
-    """Bits a pixel of each image as a JPEG file, what its header takes left out."""
+    """Bits a pixel of each image as a JPEG file, what its header takes left out.
+
+    Args:
+        images: in [0, 1], (rows, 3, height, width).
+        quality: of the files, 1 to 95.
+
+    Returns:
+        Bits a pixel, (rows,).
+    """
     pixels = images.shape[2] * images.shape[3]
     bytes_ = [_jpeg_bytes(image, quality) for image in images]
     blank = _jpeg_bytes(torch.full_like(images[0], 0.5), quality) if len(images) else 0
@@ -41,6 +55,13 @@ def stationarity(images: Tensor, blocks: int = 4) -> Tensor:
     `1 - s_b / s`: the standard deviation of the means of blocks x blocks parts, over that of the
     pixels; deviations of the channels are added up. 0 where each part is of one colour. Rows and
     columns that do not fill the grid are left out. 1 for a blank picture.
+
+    Args:
+        images: in [0, 1], (rows, 3, height, width).
+        blocks: how many parts a side.
+
+    Returns:
+        (rows,), in [0, 1].
     """
     rows, channels, height, width = images.shape
     high, wide = height // blocks, width // blocks

@@ -21,8 +21,12 @@ from captum_featinv.errors import ArgumentError
 class GramSplit(NamedTuple):
     """What the squared Gram distance consists of, as shares of it, each (rows,); their sum is 1.
 
-    `mean` is `||d(mu mu^T)||^2`, `covariance` is `||d Sigma||^2` and `cross` is twice the product of
-    the two; it is negative where they undo one another. All are 0 where the distance is.
+    All are 0 where the distance is.
+
+    Args:
+        mean: due to the means, `||d(mu mu^T)||^2`.
+        covariance: due to the covariances, `||d Sigma||^2`.
+        cross: twice the product of the two; negative where they undo one another.
     """
 
     mean: Tensor
@@ -45,6 +49,16 @@ def energy_distance(code: Tensor, style: Tensor) -> Tensor:
 
     This is the maximum mean discrepancy of activations with a linear kernel (Li et al. 2017).
 
+    Args:
+        code: (rows, channel, *positions).
+        style: (rows or 1, channel, *positions).
+
+    Returns:
+        (rows,), double precision.
+
+    Raises:
+        ArgumentError: the two have other channels, or rows that do not fit.
+
     Example:
         >>> import torch
         >>> energy_distance(torch.tensor([[[3.0, 3.0], [4.0, 4.0]]]), torch.zeros(1, 2, 7))
@@ -56,14 +70,32 @@ def energy_distance(code: Tensor, style: Tensor) -> Tensor:
 
 
 def gram_matrix(code: Tensor) -> Tensor:
-    """The Gram matrix per position, `F F^T / M`, (rows, channel, channel)."""
+    """The Gram matrix per position, `F F^T / M`, (rows, channel, channel).
+
+    Args:
+        code: (rows, channel, *positions).
+
+    Returns:
+        (rows, channel, channel), double precision.
+    """
     maps = _maps(code)
     gram: Tensor = maps @ maps.transpose(1, 2) / maps.shape[2]
     return gram
 
 
 def gram_distance(code: Tensor, style: Tensor) -> Tensor:
-    """How far apart the Gram matrices are, per position: `||G - G'||` (Frobenius)."""
+    """How far apart the Gram matrices are, per position: `||G - G'||` (Frobenius).
+
+    Args:
+        code: (rows, channel, *positions).
+        style: (rows or 1, channel, *positions).
+
+    Returns:
+        (rows,), double precision.
+
+    Raises:
+        ArgumentError: the two have other channels, or rows that do not fit.
+    """
     own, other = _pair(code, style)
     distance: Tensor = torch.linalg.matrix_norm(gram_matrix(own) - gram_matrix(other))
     return distance
@@ -73,6 +105,16 @@ def gram_split(code: Tensor, style: Tensor) -> GramSplit:
     """How much of the squared Gram distance is due to the energies, and how much to the covariances.
 
     The paper's explanation of why a Gram matrix represents style, as a number.
+
+    Args:
+        code: (rows, channel, *positions).
+        style: (rows or 1, channel, *positions).
+
+    Returns:
+        The shares.
+
+    Raises:
+        ArgumentError: the two have other channels, or rows that do not fit.
     """
     (mean, covariance), (style_mean, style_covariance) = map(_moments, _pair(code, style))
     by_means = _outer(mean) - _outer(style_mean)
@@ -86,6 +128,16 @@ def wasserstein_distance(code: Tensor, style: Tensor) -> Tensor:
     """The 2-Wasserstein distance of the activations, taken as Gaussian.
 
     `sqrt(||mu - mu'||^2 + tr(Sigma + Sigma' - 2 (Sigma^(1/2) Sigma' Sigma^(1/2))^(1/2)))`.
+
+    Args:
+        code: (rows, channel, *positions).
+        style: (rows or 1, channel, *positions).
+
+    Returns:
+        (rows,), double precision.
+
+    Raises:
+        ArgumentError: the two have other channels, or rows that do not fit.
 
     Example:
         >>> import torch

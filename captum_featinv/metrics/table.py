@@ -15,6 +15,9 @@ def as_table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, words: int =
         words: how many columns, from the left, hold words and start at their left edge; the others end
             at their right edge.
 
+    Returns:
+        The lines, in one text.
+
     Raises:
         ValueError: a row has more or fewer cells than the heading.
 
@@ -30,6 +33,13 @@ def as_table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, words: int =
 
 def as_html(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """The same for a notebook: an HTML table, whatever the cells hold.
+
+    Args:
+        head: the columns' names.
+        rows: their cells, written as in `as_table`.
+
+    Returns:
+        One `table` element, its text escaped.
 
     Example:
         >>> as_html(["filter", "share"], [[3, 0.12345]])

@@ -10,6 +10,13 @@ def spearman(x: Tensor, y: Tensor) -> Tensor:
     Pearson's correlation of the ranks; equal values share the mean of theirs. 0 where either sample
     is constant.
 
+    Args:
+        x: (..., samples).
+        y: likewise.
+
+    Returns:
+        (...), in [-1, 1].
+
     Example:
         >>> import torch
         >>> spearman(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0, 100.0]))

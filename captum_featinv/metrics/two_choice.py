@@ -34,6 +34,9 @@ def relative(margins: Tensor) -> Tensor:
 
     Args:
         margins: see `margins`; of three filters or more.
+
+    Returns:
+        The margins, (filters, strong, weak, filters).
     """
     filters = len(margins)
     own = margins.diagonal(dim1=0, dim2=3).permute(2, 0, 1)[..., None]
@@ -48,6 +51,12 @@ def accuracies(margins: Tensor) -> Tensor:
 
     A tie counts as one half, as guessing would. NaN where a filter has no trial.
 
+    Args:
+        margins: (filters, strong, weak, filters).
+
+    Returns:
+        (filters, filters), in [0, 1].
+
     Example:
         >>> accuracies(torch.tensor([2.0, -1.0, 0.0, 1.0]).reshape(1, 2, 2, 1))
         tensor([[0.6250]])
@@ -57,10 +66,24 @@ def accuracies(margins: Tensor) -> Tensor:
 
 
 def of_own(table: Tensor) -> Tensor:
-    """What filters have with their own pictures, (filters,)."""
+    """What filters have with their own pictures, (filters,).
+
+    Args:
+        table: (filters, filters).
+
+    Returns:
+        (filters,).
+    """
     return table.diagonal()
 
 
 def of_another(table: Tensor) -> Tensor:
-    """What filters have with the pictures of one other filter, the one behind them, (filters,)."""
+    """What filters have with the pictures of one other filter, the one behind them, (filters,).
+
+    Args:
+        table: (filters, filters).
+
+    Returns:
+        (filters,).
+    """
     return table.roll(-1, 1).diagonal()

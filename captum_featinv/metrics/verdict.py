@@ -19,6 +19,9 @@ def above(estimate: Estimate, level: float, units: int) -> Verdict:
         level: what it is compared with.
         units: how many filters, photos or whatever was resampled the interval comes from.
 
+    Returns:
+        `"yes"`, `"no"`, or `"undecided"`.
+
     Example:
         >>> above(Estimate(0.6, 0.5, 0.7), 0.4, 12), above(Estimate(0.6, 0.3, 0.9), 0.4, 12)
         ('yes', 'undecided')
@@ -29,7 +32,14 @@ def above(estimate: Estimate, level: float, units: int) -> Verdict:
 
 
 def all_of(*verdicts: Verdict) -> Verdict:
-    """Whether several things are so: one no is enough for no, and yes takes all."""
+    """Whether several things are so: one no is enough for no, and yes takes all.
+
+    Args:
+        *verdicts: of the several things.
+
+    Returns:
+        `"yes"`, `"no"`, or `"undecided"`.
+    """
     if "no" in verdicts:
         return "no"
     return "undecided" if "undecided" in verdicts else "yes"

@@ -25,16 +25,22 @@ def best_device() -> str:
 class LoadedModel:
     """A model in eval mode, how its inputs are normalised, and what its weights are.
 
-    `random` where nothing was learned; `categories` are the names of its classes, empty where the
-    weights do not tell them; `classifier_trained` says whether its scores mean anything. `output` finds
-    the scores, (N, classes), in what the model returns, such as `lambda returned: returned.logits`; if
-    None they are all that it returns, its field `logits` or `out`, or its first. `view` is of its
-    layers, of all or by their names; see `captum_featinv.views`.
-
-    `channels` is how many an image has; `size` the edge, in pixels, of the square that the model was
-    made or its weights were trained for, None where nobody says; `size_fixed` whether it takes no
-    other, as a transformer with a table of positions; and `shown` which part of a photo's short edge
-    it was tested on.
+    Args:
+        model: the network.
+        description: what it is, for titles and reports.
+        normalization: how its inputs are normalised; ImageNet's by default.
+        random: whether nothing was learned.
+        categories: the names of its classes, empty where the weights do not tell them.
+        classifier_trained: whether its scores mean anything.
+        output: finds the scores, (N, classes), in what the model returns, such as
+            `lambda returned: returned.logits`; if None they are all that it returns, its field `logits`
+            or `out`, or its first.
+        view: of its layers, of all or by their names; see `captum_featinv.views`.
+        channels: how many an image has.
+        size: the edge, in pixels, of the square that the model was made or its weights were trained
+            for; None where nobody says.
+        size_fixed: whether it takes no other, as a transformer with a table of positions.
+        shown: which part of a photo's short edge it was tested on.
     """
 
     model: nn.Module
@@ -70,5 +76,12 @@ class LoadedModel:
         return self
 
     def seen(self, view: View) -> "LoadedModel":
-        """The same model, its layers seen otherwise: all of them, or some by their names."""
+        """The same model, its layers seen otherwise: all of them, or some by their names.
+
+        Args:
+            view: of all layers, or from layers' names to views; see `captum_featinv.views`.
+
+        Returns:
+            A copy that shares the network.
+        """
         return replace(self, view=view)

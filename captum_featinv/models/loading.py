@@ -51,6 +51,10 @@ def load_model(
         device: `"meta"` makes a model without numbers in no time, to look at its layers; then
             `weights` must be `"random"`.
 
+    Returns:
+        The network, how its images are normalised, how large they are, and what its classes are
+        called.
+
     Raises:
         ArgumentError: an unknown name, or weights or numbers that do not fit the model.
         MissingExtraError: a package that the model or its weights need is not installed.

@@ -13,6 +13,15 @@ def average_pooling(model: nn.Module) -> nn.Module:
     """A copy of a model in which every `nn.MaxPool2d` is an average pooling of the same window.
 
     A pooling that is called as a function, as in inception_v3, stays what it is.
+
+    Args:
+        model: any module; it stays as it is.
+
+    Returns:
+        The copy.
+
+    Raises:
+        ArgumentError: a pooling is dilated, which an average pooling cannot be.
     """
     model = copied(model)
     for parent in list(model.modules()):

@@ -92,6 +92,10 @@ def ablation(
         view: see `ablated`.
         output: where the scores are in what the model returns; see `scores_in`.
 
+    Returns:
+        The scores of the class, means over N: as it is, its loss without `filters`, and the loss of
+        each draw.
+
     Raises:
         ArgumentError: there are fewer others than filters, so that no draw is possible; or pictures
             nearby are not shaped as the inputs.

@@ -56,6 +56,9 @@ def anatomy(
         width: likewise, as small as the model takes.
         frames: of the clips, for a model that takes clips (N, C, T, H, W); None for images.
 
+    Returns:
+        One record a layer; stride and receptive field in pixels of the image's height.
+
     Raises:
         LayerError: no layer puts out a tensor.
     """

@@ -47,6 +47,9 @@ def directions(weights: Any, activation: Callable[[Tensor], Tensor] | None = Non
         activation: what follows, such as `torch.relu` or `top_k(8)`; nothing if None. Of negative codes
             energy counts nothing.
 
+    Returns:
+        The dictionary, a view; its way back is the pseudo-inverse of W.
+
     Raises:
         ArgumentError: W is no finite matrix.
 
@@ -85,6 +88,12 @@ def dictionary(
         maps: whether it is maps that these take; if None, whether the encoder is a module with a
             convolution in it.
 
+    Returns:
+        The dictionary, a view; its way back is `decoder`.
+
+    Raises:
+        ArgumentTypeError: encoder or decoder cannot be called.
+
     Example:
         >>> import torch
         >>> encoder = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU())
@@ -99,6 +108,12 @@ def dictionary(
 
 def top_k(k: int) -> Callable[[Tensor], Tensor]:
     """An activation: the k largest directions of each place, as far as they are positive, others 0.
+
+    Args:
+        k: how many, at least 1.
+
+    Returns:
+        From a code (N, K, *positions) to one of the same shape.
 
     Raises:
         ArgumentError: k is less than 1.

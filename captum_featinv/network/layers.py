@@ -19,6 +19,12 @@ def list_layers(model: nn.Module) -> dict[str, nn.Module]:
 
     What `torch.compile` wrapped is listed as if it had not.
 
+    Args:
+        model: any module.
+
+    Returns:
+        From dotted names to modules; a module that is registered twice is there under both names.
+
     Example:
         >>> from torch import nn
         >>> list(list_layers(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())))
@@ -36,6 +42,9 @@ def find_layer(model: Callable[..., Any], layer: Layer) -> tuple[str, nn.Module]
         model: the model, or any callable when `layer` is a module.
         layer: a module, a dotted name (`"layer3.1.bn2"`), Lucent's form of it (`"layer3_1_bn2"`), or
             in a VGG what papers say (`"relu3_1"`), see `layer_aliases`.
+
+    Returns:
+        The dotted name, or the class's name where the model does not tell it; and the module.
 
     Raises:
         LayerError: no layer has this name, or several have it once dots are underscores.
@@ -62,6 +71,12 @@ def find_layer(model: Callable[..., Any], layer: Layer) -> tuple[str, nn.Module]
 
 def layer_aliases(model: nn.Module) -> dict[str, str]:
     """What papers call the layers of a VGG, with their dotted names; empty for another network.
+
+    Args:
+        model: any module.
+
+    Returns:
+        From the names in papers, `"relu3_2"`, `"conv4_1"`, `"pool2"`, to dotted names.
 
     Example:
         >>> import torch

@@ -111,6 +111,9 @@ def read_code(
         view: of the layer, or of layers by name; see `captum_featinv.views`.
         rows_at_once: images in one forward; 8 if None.
 
+    Returns:
+        The code, (N, channel, *positions), at least float32, on the device of the model's output.
+
     Raises:
         LayerError: there is no such layer, it did not run, or its output has no channels.
         ArgumentError: the code is not finite.

@@ -141,6 +141,9 @@ def field(key: str | int) -> View:
     Args:
         key: an attribute, a key, or a number.
 
+    Returns:
+        From an output to its field. When called, it raises `LayerError` where there is none.
+
     Example:
         >>> import torch
         >>> field("out")({"out": torch.zeros(1, 2), "aux": None}).shape
@@ -165,6 +168,13 @@ def tokens(prefix: int = 0, grid: tuple[int, int] | None = None) -> View:
         prefix: how many tokens come before those of the patches (a class token, registers).
         grid: height and width in patches; a square if None.
 
+    Returns:
+        From tokens (N, length, channel) to maps (N, channel, height, width). When called, it raises
+        `LayerError` where the numbers do not fit.
+
+    Raises:
+        ArgumentError: `prefix` is negative.
+
     Example:
         >>> import torch
         >>> tokens(prefix=1)(torch.zeros(2, 50, 8)).shape
@@ -180,6 +190,13 @@ def tokens(prefix: int = 0, grid: tuple[int, int] | None = None) -> View:
 def channels(dim: int) -> View:
     """A tensor whose channels lie in another dimension than 1.
 
+    Args:
+        dim: where the channels are, in the output; not 0, the batch.
+
+    Returns:
+        From an output to the same with channels in dimension 1. When called, it raises
+        `ArgumentError` where there is no such dimension.
+
     Example:
         >>> import torch
         >>> channels(-1)(torch.zeros(2, 7, 5, 8)).shape
@@ -191,6 +208,12 @@ def channels(dim: int) -> View:
 def compose(*views: View) -> View:
     """Several views, one after the other; a dictionary comes last.
 
+    Args:
+        *views: the first is given the layer's output, the last gives the code.
+
+    Returns:
+        From an output to the code, (N, channel, *positions).
+
     Example:
         >>> import torch
         >>> compose(field(0), tokens(1))((torch.zeros(2, 50, 8), None)).shape
@@ -200,12 +223,28 @@ def compose(*views: View) -> View:
 
 
 def view_for(layer: str, view: View | Mapping[str, View] | None) -> View | None:
-    """A layer's own view, where there may be some by the layers' names."""
+    """A layer's own view, where there may be some by the layers' names.
+
+    Args:
+        layer: its name.
+        view: of all layers, or from names to views.
+
+    Returns:
+        The view, or None.
+    """
     return view.get(layer) if isinstance(view, Mapping) else view
 
 
 def parts(view: View | None) -> tuple[View | None, Dictionary | None]:
-    """How a layer's output is laid out as maps, None to find that out, and the dictionary of these."""
+    """How a layer's output is laid out as maps, None to find that out, and the dictionary of these.
+
+    Args:
+        view: of a layer.
+
+    Returns:
+        The view of the output, without the dictionary, and the dictionary; None for what there is
+        not.
+    """
     if isinstance(view, Dictionary):
         return None, view
     if isinstance(view, _Composed) and view.views and isinstance(view.views[-1], Dictionary):
@@ -216,6 +255,12 @@ def parts(view: View | None) -> tuple[View | None, Dictionary | None]:
 
 def way_back(view: View) -> Callable[[Any, Any], Any]:
     """From an output and another code to the output that has it.
+
+    Args:
+        view: of a layer.
+
+    Returns:
+        `back(output, code)`.
 
     Raises:
         ArgumentError: a function of somebody's own, which has none.
@@ -240,6 +285,9 @@ def found(
         layer: the layer's name.
         model: which may tell the patches of its tokens; see `captum_featinv.network.tokens`.
 
+    Returns:
+        The view, or None.
+
     Raises:
         LayerError: the output is no code that could be told from its shape.
     """
@@ -256,13 +304,37 @@ def found(
 def seen(
     output: Tensor, inputs: Tensor, layer: str, model: Callable[..., Any] | None = None
 ) -> Tensor:
-    """The code in a layer's output for which nobody named a view; see `found`."""
+    """The code in a layer's output for which nobody named a view; see `found`.
+
+    Args:
+        output: of the layer.
+        inputs: what the model was shown.
+        layer: the layer's name.
+        model: see `found`.
+
+    Returns:
+        The code, (N, channel, *positions).
+
+    Raises:
+        LayerError: see `found`.
+    """
     view = found(output, inputs, layer, model)
     return output if view is None else view(output)
 
 
 def guarded(view: View, layer: str) -> View:
-    """A view of anyone's, whose errors name the layer."""
+    """A view of anyone's, whose errors name the layer.
+
+    Args:
+        view: from a layer's output to its code.
+        layer: the layer's name.
+
+    Returns:
+        The same view.
+
+    Raises:
+        LayerError: when called, the view fails, or gives no code.
+    """
 
     def look(output: Any) -> Tensor:
         try:

@@ -19,6 +19,9 @@ def channel(layer: str, n_channel: int, batch: int | None = None) -> Loss:
         layer: whose activation.
         n_channel: k, the filter.
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
     """
 
     @handle_batch(batch)
@@ -36,6 +39,9 @@ def channel_weight(layer: str, weight: Tensor, batch: int | None = None) -> Loss
         layer: whose activation.
         weight: w, (channel,).
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
     """
 
     @handle_batch(batch)
@@ -54,6 +60,9 @@ def direction(layer: str, direction: Tensor, batch: int | None = None) -> Loss:
         layer: whose activation.
         direction: d, (channel,), of any length.
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
     """
 
     @handle_batch(batch)

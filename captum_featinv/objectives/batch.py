@@ -28,6 +28,9 @@ def channel_interpolate(layer1: str, n_channel1: int, layer2: str, n_channel2: i
         n_channel1: k, that filter.
         layer2: G, the layer of the last row's filter.
         n_channel2: l, that filter.
+
+    Returns:
+        The objective.
     """
 
     def loss(activations: Activations) -> Tensor:
@@ -50,6 +53,9 @@ def alignment(layer: str, decay_ratio: float = 2) -> Loss:
     Args:
         layer: where images are compared.
         decay_ratio: r, how fast the pull falls with the distance d in the batch.
+
+    Returns:
+        The objective.
     """
 
     def loss(activations: Activations) -> Tensor:
@@ -73,6 +79,9 @@ def diversity(layer: str) -> Loss:
 
     Args:
         layer: where images are compared.
+
+    Returns:
+        The objective.
     """
 
     def loss(activations: Activations) -> Tensor:

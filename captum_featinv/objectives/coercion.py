@@ -15,6 +15,9 @@ def as_objective(obj: Any) -> Objective:
             activations to a loss, which is wrapped; or a string `"layer:channel"`, with dots or
             underscores in the layer, which becomes `channel(layer, int(channel))`.
 
+    Returns:
+        The objective.
+
     Raises:
         ArgumentError: a string has another form.
         ArgumentTypeError: anything else. Lucent returns None here, and fails later.

@@ -30,6 +30,9 @@ def wrap_objective(
     Args:
         relevant_layers: further names that activations will be asked for.
 
+    Returns:
+        The decorator.
+
     Example:
         >>> @wrap_objective()
         ... def loudest(layer, batch=None):
@@ -63,6 +66,12 @@ def wrap_objective(
 
 def handle_batch(batch: int | None = None) -> Callable[[Loss], Loss]:
     """A decorator for losses: they see one row of the batch, still as a batch, or, by default, all.
+
+    Args:
+        batch: the number of the row, from the end if negative; all rows if None.
+
+    Returns:
+        The decorator.
 
     Raises:
         ArgumentError: when the loss is called, the batch has no such row.

@@ -24,6 +24,9 @@ def code_match(layer: str, target: Tensor, *, batch: int | None = None) -> Loss:
         target: T, (channel, *positions) for all rows, or one a row; any rewritten code will do.
         batch: one row of the batch; by default all.
 
+    Returns:
+        The objective.
+
     Raises:
         ArgumentError: when called, the layer's output has another shape than the target.
     """
@@ -59,6 +62,9 @@ def feature_map(
         batch: one row of the batch; by default all.
         outweigh: ask a filter that answers faintly for more, as the default recipe does with 1; see
             `captum_featinv.objectives.code.FeatureMapMatch`.
+
+    Returns:
+        The objective.
 
     Raises:
         ArgumentTypeError: `filters` are no integers.

@@ -58,7 +58,14 @@ class Objective:
     __array_ufunc__: ClassVar[None] = None  # so that NumPy's scalars leave `2 * objective` to us
 
     def __call__(self, activations: Activations) -> Tensor:
-        """The loss."""
+        """The loss.
+
+        Args:
+            activations: from a layer's name to its output, (batch, channel, *positions).
+
+        Returns:
+            The loss, a tensor without dimensions; lower is better.
+        """
         return self.objective_func(activations)
 
     def __repr__(self) -> str:
@@ -67,6 +74,12 @@ class Objective:
     @staticmethod
     def sum(objectives: Iterable[Loss]) -> "Objective":
         """The sum of objectives or functions, which may come from a generator.
+
+        Args:
+            objectives: ours, Lucent's, or functions from activations to a loss.
+
+        Returns:
+            Their sum, whose layers are those of all of them.
 
         Raises:
             ArgumentError: there are none.

@@ -40,6 +40,9 @@ def total_variation(beta: float = 2, layer: str = "input") -> Loss:
         beta: the exponent, above 0; 1 keeps edges, 2 and more spreads them.
         layer: of the values, (batch, channel, height, width); the image, in [0, 1], by default.
 
+    Returns:
+        The objective.
+
     Raises:
         ArgumentError: `beta` is not above 0.
     """
@@ -68,6 +71,9 @@ def alpha_norm(
         alpha: the exponent, above 0.
         layer: of the values, (batch, channel, *positions); the image, in [0, 1], by default.
         mean: m, one number or one a channel: the grey from which values are counted.
+
+    Returns:
+        The objective.
 
     Raises:
         ArgumentError: `alpha` is not above 0.

@@ -24,6 +24,9 @@ def neuron(
             Differs from Lucent, which takes it from the map's height.
         y: the row, likewise.
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
     """
 
     @handle_batch(batch)
@@ -50,6 +53,9 @@ def neuron_weight(
         x: the column, see `neuron`.
         y: the row.
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
     """
     return localgroup_weight(layer, weight, x, y, 1, 1, batch)
 
@@ -70,6 +76,9 @@ def direction_neuron(
         x: the column, see `neuron`.
         y: the row.
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
     """
 
     @handle_batch(batch)
@@ -99,6 +108,9 @@ def localgroup_weight(
         wx: how many columns.
         wy: how many rows.
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
     """
 
     @handle_batch(batch)

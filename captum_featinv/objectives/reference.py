@@ -37,6 +37,9 @@ def feature_map_ref(
             paper's, the layer's total activation at each place, `T(p) = sum_c max(F_c(p), 0)`.
         outweigh: see `feature_map`.
 
+    Returns:
+        The objective.
+
     Raises:
         ArgumentTypeError: `filters` are no integers.
         ArgumentError: when called, the batch has no row `ref` or nothing but it, or the filters

@@ -27,6 +27,9 @@ def channel_energy_match(layer: str, energies: Tensor, *, batch: int | None = No
         energies: E, (channel,) for all rows, or one row of them a row, (rows, channel).
         batch: one row of the batch; by default all.
 
+    Returns:
+        The objective.
+
     Raises:
         ArgumentError: when called, the energies are not as many as the layer's channels.
 
@@ -59,6 +62,9 @@ def gram_match(layer: str, gram: Tensor, *, batch: int | None = None) -> Loss:
         layer: F, whose code, (rows, channel, *positions), as a matrix of C x M.
         gram: G, (channel, channel) for all rows, or one a row; not divided by M.
         batch: one row of the batch; by default all.
+
+    Returns:
+        The objective.
 
     Raises:
         ArgumentError: when called, the matrix is not as large as the layer has channels.

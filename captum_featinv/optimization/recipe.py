@@ -84,7 +84,17 @@ class Recipe:
 
     @classmethod
     def default(cls, **changes: Any) -> "Recipe":
-        """The recipe that is used when none is given, with `changes` to its fields."""
+        """The recipe that is used when none is given, with `changes` to its fields.
+
+        Args:
+            **changes: values of fields, by name.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: see `Recipe`.
+        """
         return cls(**changes)
 
     @classmethod
@@ -95,6 +105,15 @@ class Recipe:
         summed; momentum SGD with weight decay and clipped gradients, rate x 0.9 every 10 steps;
         at most 1000 steps, until one changes the image by less than 0.5%; one denoising at the end.
         The authors also swap max for average pooling: see `models.average_pooling`.
+
+        Args:
+            **changes: values of fields, by name.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: see `Recipe`.
         """
         authors: dict[str, Any] = {
             "n_steps": 1000,
@@ -116,20 +135,54 @@ class Recipe:
 
     @classmethod
     def smooth(cls, **changes: Any) -> "Recipe":
-        """The default in its large form at every layer: the image is written down as frequencies."""
+        """The default in its large form at every layer: the image is written down as frequencies.
+
+        Args:
+            **changes: values of fields, by name.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: see `Recipe`.
+        """
         return cls(**(SMOOTH._asdict() | changes))
 
     @classmethod
     def fine(cls, **changes: Any) -> "Recipe":
-        """The default in its fine form at every layer: the image is written down as pixels."""
+        """The default in its fine form at every layer: the image is written down as pixels.
+
+        Args:
+            **changes: values of fields, by name.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: see `Recipe`.
+        """
         return cls(**(FINE._asdict() | changes))
 
     def suited(self, stride: float = 1) -> "Recipe":
-        """The recipe with what it leaves open decided, for a layer of this stride in pixels."""
+        """The recipe with what it leaves open decided, for a layer of this stride in pixels.
+
+        Args:
+            stride: of the layer, in pixels of the image.
+
+        Returns:
+            A recipe whose `pixels`, `optimizer` and `transforms` are not None.
+        """
         return replace(self, **self.form(stride)._asdict())
 
     def form(self, stride: float = 1) -> Form:
-        """What it says of the form, and what it leaves open as suits this stride and its pixels."""
+        """What it says of the form, and what it leaves open as suits this stride and its pixels.
+
+        Args:
+            stride: of the layer, in pixels of the image.
+
+        Returns:
+            `pixels`, `optimizer` and `transforms`, none of them None.
+        """
         suits = form_for(stride)
         if self.pixels is not None:
             suits = SMOOTH if self.pixels is SMOOTH.pixels else FINE

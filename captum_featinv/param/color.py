@@ -28,6 +28,9 @@ def to_valid_rgb(image_f: Draw, decorrelate: bool = False) -> Draw:
         decorrelate: its three channels are uncorrelated components, to be mixed to red, green and
             blue first.
 
+    Returns:
+        A function that draws the image in (0, 1).
+
     Raises:
         ArgumentError: when drawn, if there are components to mix but not three of them.
     """

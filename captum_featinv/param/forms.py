@@ -25,6 +25,9 @@ def as_param(p: object) -> Parameterization:
             a gradient; or a start image, (batch, channel, height, width) in [0, 1], which becomes
             `param.image` with `init`.
 
+    Returns:
+        Parameters, and the function that draws the image from them.
+
     Raises:
         ArgumentTypeError: it is none of these.
         ArgumentError: it has no parameters, or as a start image another shape or range.

@@ -44,6 +44,9 @@ def image(
             by 0.001 at most, where they are closer to 0 or 1 than that.
         generator: of the dice, on the CPU; torch's global one if None.
 
+    Returns:
+        Parameters, and the function that draws the image from them.
+
     Raises:
         ArgumentError: a size is not positive, or `init` has another size or range, or comes with sd.
         ArgumentTypeError: `init` is no floating-point tensor.

@@ -40,6 +40,9 @@ def lowres_tensor(
         dtype: of the parameter; torch's default if None.
         generator: of the dice, on the CPU; torch's global one if None.
 
+    Returns:
+        Parameters, and the function that draws the tensor from them.
+
     Raises:
         ArgumentError: the shapes differ in length, or an offset is negative or larger than the tensor.
     """

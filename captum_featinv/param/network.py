@@ -23,7 +23,14 @@ class CompositeActivation(nn.Module):
     """
 
     def forward(self, code: Tensor) -> Tensor:
-        """From (batch, channel, ...) to (batch, 2 channel, ...)."""
+        """From (batch, channel, ...) to (batch, 2 channel, ...).
+
+        Args:
+            code: (batch, channel, ...).
+
+        Returns:
+            `atan(code) / 0.67` and `atan(code)^2 / 0.6`, (batch, 2 channel, ...).
+        """
         bent = torch.atan(code)
         return torch.cat([bent / 0.67, bent * bent / 0.6], 1)
 

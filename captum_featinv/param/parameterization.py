@@ -9,7 +9,12 @@ Draw = Callable[[], Tensor]
 
 
 class Parameterization(NamedTuple):
-    """What a `param_f` returns, in Lucent's manner: `parameters, draw = ...`."""
+    """What a `param_f` returns, in Lucent's manner: `parameters, draw = ...`.
+
+    Args:
+        parameters: what an optimizer changes.
+        draw: draws the image from them, (batch, channel, height, width), in their graph.
+    """
 
     parameters: list[Tensor]
     draw: Draw

@@ -24,6 +24,9 @@ def with_reference(param_f: object, reference: Tensor) -> Callable[[], Parameter
         reference: one photo, (1, channel, height, width), in the range of the drawn images, which is
             [0, 1]. It gets no gradient; where its size is not theirs it is resized, bilinearly.
 
+    Returns:
+        A `param_f`: its images have the photos first.
+
     Raises:
         ArgumentTypeError: the reference is no floating-point tensor.
         ArgumentError: it has another shape; when drawn: other channels than the images have.

@@ -34,6 +34,9 @@ def pixel_image(
         dtype: of the parameter; that of `init`, or torch's default, if None.
         init: an image that broadcasts to `shape`, to start from instead of noise; unbounded.
         generator: of the dice, on the CPU; torch's global one if None.
+
+    Returns:
+        Parameters, and the function that draws the image from them.
     """
     if init is None:
         pixels = normal_noise(shape, sd, device=device, dtype=dtype, generator=generator)
@@ -71,6 +74,9 @@ def fft_image(
         dtype: of the parameter, float32 or float64; that of `init`, or torch's default, if None.
         init: an image that broadcasts to `shape`, to start from instead of noise; unbounded.
         generator: of the dice, on the CPU; torch's global one if None.
+
+    Returns:
+        Parameters, and the function that draws the image from them.
     """
     *rows, height, width = shape
     scale = _scale(height, width, decay_power)

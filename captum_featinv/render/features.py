@@ -51,7 +51,16 @@ class Features:
     def loss(
         self, objective: Callable[["Features"], Tensor], image: Tensor, inputs: Tensor
     ) -> Tensor:
-        """An objective's loss for an image, all of it from one run of the model."""
+        """An objective's loss for an image, all of it from one run of the model.
+
+        Args:
+            objective: from features to a loss.
+            image: as it is drawn.
+            inputs: the image as the model is shown it.
+
+        Returns:
+            The loss, in the image's graph.
+        """
         self._see(image, inputs)
         loss = objective(self)
         if self._runs > 1:  # layers became known one by one; from now on all of them are
@@ -66,7 +75,17 @@ class Features:
             self._run()
 
     def __call__(self, layer: str) -> Tensor:
-        """What a layer put out for the image, in the image's graph."""
+        """What a layer put out for the image, in the image's graph.
+
+        Args:
+            layer: a dotted or an underscored name, `"input"` or `"labels"`.
+
+        Returns:
+            Its output, (batch, channel, *positions).
+
+        Raises:
+            LayerError: there is no such layer, or it did not run.
+        """
         if layer == "input" and self._image is not None:
             return self._image
         if layer not in self._names:

@@ -55,18 +55,37 @@ class Showing(NamedTuple):
 
 
 def tensor_to_img_array(drawn: Tensor) -> Array:
-    """An image (batch, channel, height, width) as an array (batch, height, width, channel)."""
+    """An image (batch, channel, height, width) as an array (batch, height, width, channel).
+
+    Args:
+        drawn: (batch, channel, height, width), on any device.
+
+    Returns:
+        float32, a copy.
+    """
     array: Array = drawn.detach().to("cpu", torch.float32, copy=True).numpy()
     return np.transpose(array, (0, 2, 3, 1))
 
 
 def export(drawn: Tensor, image_name: str | None = None) -> None:
-    """Write the images of a batch beside one another, to `image.jpg` if there is no name."""
+    """Write the images of a batch beside one another, to `image.jpg` if there is no name.
+
+    Args:
+        drawn: in [0, 1], (batch, channel, height, width), of 1 or 3 channels.
+        image_name: the file, whose ending says its format.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     _side_by_side(drawn).save(image_name or _IMAGE_NAME)
 
 
 def view(drawn: Tensor) -> None:
-    """Open the images of a batch beside one another in the system's viewer."""
+    """Open the images of a batch beside one another in the system's viewer.
+
+    Args:
+        drawn: in [0, 1], (batch, channel, height, width), of 1 or 3 channels.
+    """
     _side_by_side(drawn).show()
 
 

@@ -61,6 +61,9 @@ def compare(
         seed: of all that is random.
         show_progress: show a progress bar.
 
+    Returns:
+        The answers by filter and method; pictures in [0, 1], with seconds, shares, ranks and lifts.
+
     Raises:
         LayerError: there is no such layer, or it keeps its channels last.
         FilterError: the layer has no such filter.

@@ -16,7 +16,14 @@ _GREY = 0.9
 
 
 def comparison_sheet(found: Comparison) -> Image.Image:
-    """The picture of a comparison; a method that failed has an empty cell with its error's name."""
+    """The picture of a comparison; a method that failed has an empty cell with its error's name.
+
+    Args:
+        found: what `compare` found.
+
+    Returns:
+        A row a filter, a column a method.
+    """
     rows, captions = [], []
     for row in found.answers.values():
         rows.append([to_picture(_image(answer, found)) for answer in row.values()])

@@ -44,6 +44,12 @@ def rewrite_sheet(
         recipe: see `CodeInversion`.
         seed: see `CodeInversion.attribute`.
         show_progress: show a progress bar.
+
+    Returns:
+        The sheet, a record a picture, and a table.
+
+    Raises:
+        ArgumentError: there are no photos, layers or rewrites.
     """
     if not photos or not layers or not rewrites:
         raise ArgumentError("a sheet needs at least one photo, one layer and one rewrite")

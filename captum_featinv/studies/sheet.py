@@ -58,6 +58,12 @@ def texture_sheet(
         recipe: see `FeatureMapInversion`.
         seed: see `FeatureMapInversion.attribute`.
         show_progress: show a progress bar.
+
+    Returns:
+        The sheet, a record a picture, and a report a row.
+
+    Raises:
+        ArgumentError: there are no photos or layers, or no filter was chosen.
     """
     if not photos or not layers:
         raise ArgumentError("a sheet needs at least one photo and one layer")

@@ -49,7 +49,13 @@ RECIPES: Mapping[Match, Recipe] = {"energies": RECIPE, "gram": _FOR_GRAMS, "both
 
 
 class Restyled(NamedTuple):
-    """What `restyle` found, and how far the content image was from the style before and is now."""
+    """What `restyle` found, and how far the content image was from the style before and is now.
+
+    Args:
+        images: in the model's input space, (N, C, H, W), as the content images came.
+        before: the distances of the content images.
+        after: those of `images`.
+    """
 
     images: Tensor
     before: StyleDistances

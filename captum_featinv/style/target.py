@@ -24,8 +24,12 @@ class StyleDistances(NamedTuple):
     """How far pictures are from their style and from their content, each (rows,).
 
     Norms of differences over the norm of what they should be: 0 is reached, 1 is as far as a silent
-    picture. `energies` and `gram` are per position, averaged over the style layers by their weights,
-    `content` is `||F - F*|| / ||F*||` at the content layer. Losses are squares of such.
+    picture. Losses are squares of such.
+
+    Args:
+        energies: to the style's, per position, averaged over the style layers by their weights.
+        gram: likewise to the style's Gram matrices.
+        content: `||F - F*|| / ||F*||` at the content layer.
     """
 
     energies: Tensor

@@ -29,6 +29,9 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
             (dask-jobqueue on Slurm, dask-cuda with a GPU each) does not matter here.
         workers: so many processes of one thread each on this machine instead.
 
+    Yields:
+        The executor, or None.
+
     Raises:
         ArgumentError: both are named, or nobody answers at the address.
         MissingExtraError: Dask is not installed.

@@ -40,6 +40,10 @@ class Folder:
     def open(self, plan: Plan, *, overwrite: bool = False) -> None:
         """Begin an atlas, or go on with the same one.
 
+        Args:
+            plan: of the atlas.
+            overwrite: whether another atlas that is there may be lost.
+
         Raises:
             ArgumentError: the folder holds another atlas, or something else.
             OSError: it cannot be written to.
@@ -78,7 +82,14 @@ class Folder:
         return found
 
     def has(self, shard: Shard) -> bool:
-        """Whether a piece of work is done."""
+        """Whether a piece of work is done.
+
+        Args:
+            shard: the piece.
+
+        Returns:
+            Whether its file is there, and so whole.
+        """
         return self._file(shard).is_file()
 
     def keep(self, shard: Shard, rows: Iterable[Row], told: Mapping[str, str]) -> None:
@@ -96,7 +107,11 @@ class Folder:
         self.write(f"{SHARDS}/{self._file(shard).name}", buffer.getvalue().to_pybytes())
 
     def keep_survey(self, rows: Sequence[Row]) -> None:
-        """Where each filter fires most: the rows of `Survey.strongest_places`."""
+        """Where each filter fires most: the rows of `Survey.strongest_places`.
+
+        Args:
+            rows: of plain values.
+        """
         arrow = _arrow()
         buffer = arrow.BufferOutputStream()
         _parquet().write_table(arrow.Table.from_pylist(list(rows)), buffer)
@@ -110,7 +125,11 @@ class Folder:
         return rows
 
     def keep_photos(self, photos: Mapping[str, Tensor]) -> None:
-        """The photos as they were looked at, displayable (1, C, H, W), numbered in their order."""
+        """The photos as they were looked at, displayable (1, C, H, W), numbered in their order.
+
+        Args:
+            photos: displayable, (1, C, H, W), by name.
+        """
         for number, photo in enumerate(photos.values()):
             name = f"{PHOTOS}/{number}.png"
             if not (self.path / name).is_file():
@@ -122,7 +141,14 @@ class Folder:
         return [Shard(s["layer"], s["photo"], tuple(s["filters"])) for s in kept["shards"]]
 
     def rows(self, shards: Iterable[Shard] | None = None) -> Iterator[Row]:
-        """What was made, piece by piece, in the order of the plan."""
+        """What was made, piece by piece, in the order of the plan.
+
+        Args:
+            shards: which pieces; all of the plan's if None. What is not made yet is passed over.
+
+        Returns:
+            A row a picture, of plain values; `image` and `map` are PNGs.
+        """
         for shard in self.shards() if shards is None else shards:
             if self.has(shard):
                 rows: list[Row] = _parquet().read_table(self._file(shard)).to_pylist()

@@ -51,6 +51,9 @@ def atlas(
             or `dask.distributed.Client(...).get_executor(pure=False, retries=3)`.
         internal_batch_size: images in one forward.
 
+    Returns:
+        The rows, one after the other; nothing is made before the first is asked for.
+
     Raises:
         ArgumentError: the folder holds another atlas; or no photos, layers, or such part.
         LayerError: a layer puts out no maps.

@@ -24,7 +24,13 @@ PICTURES = 16
 
 @dataclass(frozen=True)
 class Shard:
-    """A piece of work: some filters of a layer from one photo. Its name says where its file is."""
+    """A piece of work: some filters of a layer from one photo. Its name says where its file is.
+
+    Args:
+        layer: its name.
+        photo: its name.
+        filters: their numbers, at most 16.
+    """
 
     layer: str
     photo: str
@@ -44,7 +50,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an atlas depends on, as plain values, and its pieces of work."""
+    """All that an atlas depends on, as plain values, and its pieces of work.
+
+    Args:
+        settings: what pictures depend on: model, weights, photos, recipe, precision, seed,
+            versions.
+        shards: the pieces of work.
+        silent: of each layer, the filters that no photo can tell about.
+    """
 
     settings: Mapping[str, Any]
     shards: tuple[Shard, ...]
@@ -53,6 +66,13 @@ class Plan:
 
     def part(self, number: int, of: int) -> tuple[Shard, ...]:
         """Every so many-th piece of work, counted from 1.
+
+        Args:
+            number: which part, from 1 on.
+            of: how many parts there are.
+
+        Returns:
+            The pieces of that part.
 
         Raises:
             ArgumentError: there is no such part.
@@ -75,7 +95,14 @@ class Plan:
         return plain
 
     def differences(self, kept: Mapping[str, Any]) -> list[str]:
-        """How an atlas that was begun differs, a sentence a setting."""
+        """How an atlas that was begun differs, a sentence a setting.
+
+        Args:
+            kept: what `to_dict` of the other one gave.
+
+        Returns:
+            Sentences; none where the two are the same.
+        """
         mine, theirs = self.to_dict(), dict(kept)
         new, old = mine["settings"], theirs.get("settings", {})
         said = [

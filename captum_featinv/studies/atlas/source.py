@@ -9,7 +9,17 @@ from captum_featinv.models import LoadedModel, load_model
 
 @dataclass(frozen=True)
 class Named:
-    """A network by name, for processes of their own; most fields are `load_model`'s arguments."""
+    """A network by name, for processes of their own; most fields are `load_model`'s arguments.
+
+    Args:
+        name: see `load_model`, as for all that follow.
+        weights: see there.
+        pooling: see there.
+        mean: see there.
+        std: see there.
+        channels: see there.
+        device: where a process puts it, such as `"cuda"`.
+    """
 
     name: str
     weights: str | None = "DEFAULT"

@@ -21,7 +21,14 @@ _LETTERS_AN_INCH = 11  # in a title
 
 
 def figures(claims: Claims) -> dict[str, Figure]:
-    """One figure a claim that was asked, by file name; pictures from all photos stand behind each."""
+    """One figure a claim that was asked, by file name; pictures from all photos stand behind each.
+
+    Args:
+        claims: what `measure_claims` found.
+
+    Returns:
+        matplotlib's figures by file name, `claim_1.png` to `claim_4.png`.
+    """
     drawn = {
         "claim_1.png": _specific(claims),
         "claim_2.png": _intricate(claims),

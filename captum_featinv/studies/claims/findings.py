@@ -14,7 +14,21 @@ from captum_featinv.studies.claims.telling import Telling
 
 @dataclass(frozen=True)
 class Claims:
-    """The findings of each layer or measure, and the pictures that they were found on."""
+    """The findings of each layer or measure, and the pictures that they were found on.
+
+    Args:
+        model: its description.
+        random_weights: whether nothing was learned.
+        judge: who compared pictures, in words.
+        settings: filters, photos, steps, precision, pixels and seed.
+        specific: claim 1, a finding a layer.
+        trends: claim 2, a finding a measure.
+        style: claim 3, a finding a layer.
+        randomised: the sanity check, a finding a layer.
+        pictures: what all of it was found on, layer by layer.
+        telling: claim 4, a finding a layer; empty where it was not asked.
+        teller: who compares patches for `telling`, or "not asked: " and why.
+    """
 
     model: str
     random_weights: bool

@@ -32,7 +32,14 @@ class Judge(Protocol):
         ...  # pragma: no cover
 
     def describe(self, images: Tensor) -> Tensor:
-        """The descriptions, each of about length 1."""
+        """The descriptions, each of about length 1.
+
+        Args:
+            images: displayable, (rows, 3, H, W).
+
+        Returns:
+            (rows, features).
+        """
         ...  # pragma: no cover
 
 
@@ -43,12 +50,25 @@ class RandomJudge:
     Gram matrices of one layer of random filters of several sizes are good textures
     (Ustyuzhaninov et al. 2016, arXiv 1606.00021); here the filters are 7 x 7 and the image is halved.
     It is the same for every network, layer and seed, so that figures can be compared.
+
+    Args:
+        description: who it is, in words.
     """
 
     description: str = "random filters at four scales, the same for every network"
 
     def describe(self, images: Tensor) -> Tensor:
-        """One Gram matrix a scale, as far as the image is large enough."""
+        """One Gram matrix a scale, as far as the image is large enough.
+
+        Args:
+            images: displayable, (rows, 3, H, W), of 7 pixels or more a side.
+
+        Returns:
+            (rows, features), of length 1.
+
+        Raises:
+            ArgumentError: the images are smaller.
+        """
         dice = torch.Generator("cpu").manual_seed(0)
         shape = (_FILTERS, 3, _WINDOW, _WINDOW)
         filters = torch.randn(shape, generator=dice, device="cpu").to(images)
@@ -68,7 +88,12 @@ class RandomJudge:
 
 @dataclass(frozen=True)
 class LayerJudge:
-    """Another layer of the network at hand, or a layer of another network."""
+    """Another layer of the network at hand, or a layer of another network.
+
+    Args:
+        loaded: the network.
+        layer: its name; none of those whose pictures are judged.
+    """
 
     loaded: LoadedModel
     layer: str
@@ -79,7 +104,14 @@ class LayerJudge:
         return f"layer {self.layer} of {self.loaded.description}"
 
     def describe(self, images: Tensor) -> Tensor:
-        """The layer's Gram matrix."""
+        """The layer's Gram matrix.
+
+        Args:
+            images: displayable, (rows, 3, H, W).
+
+        Returns:
+            (rows, channel * channel), of length 1.
+        """
         inputs = self.loaded.normalization.to_model(images)
         return _gram(read_code(self.loaded.model, self.layer, inputs))
 

@@ -62,6 +62,9 @@ def measure_claims(
         seed: of filters, pictures and resamples.
         show_progress: show a progress bar.
 
+    Returns:
+        All figures with 95% intervals and verdicts, and the pictures that they were found on.
+
     Raises:
         ArgumentError: too few photos, layers or filters, or a judge that is to judge its own pictures.
         LayerError: there is no such layer.

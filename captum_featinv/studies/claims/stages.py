@@ -13,6 +13,9 @@ def stages(loaded: LoadedModel, photos: Tensor) -> list[str]:
         loaded: the model.
         photos: displayable, (photos, 3, H, W).
 
+    Returns:
+        Dotted names.
+
     Raises:
         LayerError: there are fewer than two such layers.
     """

@@ -56,7 +56,15 @@ class _Finding(Protocol):
 
 
 def as_text(claims: Claims) -> str:
-    """All figures with their intervals, and what they say."""
+    """All figures with their intervals, and what they say.
+
+    Args:
+        claims: what `measure_claims` found.
+
+    Returns:
+        Lines of at most about a hundred letters, with a table a claim and a verdict each at the
+        end.
+    """
     parts = [
         _heading(claims),
         _specific(claims),
