@@ -97,6 +97,16 @@ def test_a_layer_judges_by_its_gram_matrix_scaled_to_length_one() -> None:
     assert judge.description == "layer 4 of tiny"
 
 
+def test_a_layer_without_places_judges_by_the_products_of_its_numbers() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    loaded = LoadedModel(model.eval(), "flat", Normalization())
+    images = photos_of(3)
+    code = model(loaded.normalization.to_model(images))
+    expected = (code[:, :, None] * code[:, None]).flatten(1)
+    found = LayerJudge(loaded, "3").describe(images)
+    assert_close(found, expected / expected.norm(dim=1, keepdim=True))
+
+
 def test_distances_are_those_of_the_descriptions_and_a_picture_is_none_from_itself() -> None:
     pictures = photos_of(30).reshape(10, 3, 3, 20, 20)
     judge = RandomJudge()

@@ -233,6 +233,16 @@ def test_claim_4_stands_in_text_json_and_figures() -> None:
     assert list(line) == [t.accuracy.value for t in claims.telling]
 
 
+def test_claim_4_is_of_the_layers_that_put_out_maps() -> None:
+    """Behind the pooling a filter is a number, and no place of a photo excites it."""
+    loaded = two_layers()
+    loaded.model.append(nn.AdaptiveAvgPool2d(1)).append(nn.Flatten()).eval()
+    recipe = Recipe.default(n_steps=1, precision="float32")
+    claims = measure_claims(loaded, noise(3), ["1", "5"], 3, similarity=MeanColour(), recipe=recipe)
+    assert [told.layer for told in claims.telling] == ["1"]
+    assert [one.layer for one in claims.specific] == ["1", "5"]
+
+
 def test_claim_4_is_not_asked_of_two_photos_or_where_nobody_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

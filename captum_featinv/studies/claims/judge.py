@@ -29,7 +29,7 @@ class Judge(Protocol):
     @property
     def description(self) -> str:
         """Who it is, in words."""
-        ...  # pragma: no cover
+        ...
 
     def describe(self, images: Tensor) -> Tensor:
         """The descriptions, each of about length 1.
@@ -40,7 +40,7 @@ class Judge(Protocol):
         Returns:
             (rows, features).
         """
-        ...  # pragma: no cover
+        ...
 
 
 @dataclass(frozen=True)
@@ -143,5 +143,5 @@ def _described(judge: Judge, images: Tensor) -> Tensor:
 
 def _gram(code: Tensor) -> Tensor:
     """A Gram matrix of length 1 a row, (rows, channel * channel); 0 where nothing fires."""
-    maps = code.flatten(2)
+    maps = code.reshape(*code.shape[:2], -1)
     return functional.normalize((maps @ maps.transpose(1, 2)).flatten(1), dim=1)
