@@ -1,7 +1,7 @@
 """What layers put out while a `with` block is open; the forward stops at the last of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from threading import Lock, local
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from captum_featinv.errors import FeatInvError, ForwardError, LayerError
+from captum_featinv.errors import LayerError
 from captum_featinv.network.hooking.compiled import unwrapped
 from captum_featinv.network.hooking.hooks import hook_all, is_replica
 from captum_featinv.network.hooking.opaque import picked, why_silent
@@ -22,12 +22,9 @@ from captum_featinv.network.hooking.stopping import (
     Stopped,
     Traits,
 )
-from captum_featinv.network.inputs import advice, clones
+from captum_featinv.network.inputs import clones, shown_first
 
 Select = Callable[[Any], Tensor]
-
-_NOT_OF_INPUTS = (FeatInvError, NotImplementedError, RecursionError, torch.cuda.OutOfMemoryError)
-_OF_INPUTS = (ValueError, TypeError, AssertionError)
 
 # A forward hook may ask for activations of its own model, whose forward calls the hook again.
 _DEEPEST = 5
@@ -194,19 +191,8 @@ class Activations:
     def _run_completely(self, inputs: tuple[Any, ...], traits: Traits) -> None:
         self._expected = None
         given = clones(inputs)
-        try:
+        with nullcontext() if self._schedule.begun else shown_first(inputs):
             self._shortcut.study(lambda: self._forward(given))
-        except _NOT_OF_INPUTS:
-            raise
-        except RuntimeError as error:
-            if self._schedule.begun:
-                raise
-            where, what_to_try = advice(inputs)
-            raise ForwardError(f"{where}: {error}. {what_to_try}") from error
-        except _OF_INPUTS as error:  # perhaps about something else, so it keeps its type
-            if not self._schedule.begun and hasattr(error, "add_note"):  # Python 3.11
-                error.add_note(". ".join(advice(inputs)))
-            raise
         self._overwritten |= self._outputs.overwritten()
         self._writes |= any(isinstance(i, Tensor) and i._version > 0 for i in given)
         self._require_outputs()

@@ -4,7 +4,7 @@ In a VGG those for style are Xia et al.'s: style at relu1_1, relu2_1, relu3_1 an
 relu2_2.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -63,6 +63,18 @@ def layers_for_style(model: nn.Module, inputs: Tensor) -> StyleLayers:
     return StyleLayers(
         [said.name for said in first], content.name, _adds_shortcuts(first[-1].origin)
     )
+
+
+def adds_shortcuts(model: nn.Module, inputs: Tensor, layers: Collection[str]) -> bool:
+    """Whether shortcuts are added to what the deepest of some layers puts out; see `StyleLayers`.
+
+    Args:
+        model: in eval mode.
+        inputs: images as the model takes them; one of them is run.
+        layers: by dotted name; those that put out no tensor are passed over.
+    """
+    said = [one for one in said_by(model, inputs[:1]) if one.name in layers]
+    return bool(said) and _adds_shortcuts(said[-1].origin)
 
 
 def layers_of_stages(model: nn.Module, inputs: Tensor, title: str = "this model") -> list[str]:

@@ -1,13 +1,19 @@
 """What a model is given: images, one tensor an input, and whatever else it takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from captum_featinv.errors import FeatInvError, ForwardError
+
 Images = tuple[Tensor, ...]
+
+_NOT_OF_INPUTS = (FeatInvError, NotImplementedError, RecursionError, torch.cuda.OutOfMemoryError)
+_OF_INPUTS = (ValueError, TypeError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,26 @@ def clones(value: Any) -> Any:
     if type(value) is dict:
         return {key: clones(part) for key, part in value.items()}
     return value
+
+
+@contextmanager
+def shown_first(inputs: tuple[Any, ...]) -> Iterator[None]:
+    """A block in which a model sees inputs for the first time: where it fails, it may be for them.
+
+    Raises:
+        ForwardError: the model failed, perhaps on these; the text says what to try.
+    """
+    try:
+        yield
+    except _NOT_OF_INPUTS:
+        raise
+    except RuntimeError as error:
+        where, what_to_try = advice(inputs)
+        raise ForwardError(f"{where}: {error}. {what_to_try}") from error
+    except _OF_INPUTS as error:  # perhaps about something else, so it keeps its type
+        if hasattr(error, "add_note"):  # Python 3.11
+            error.add_note(". ".join(advice(inputs)))
+        raise
 
 
 def advice(inputs: tuple[Any, ...]) -> tuple[str, str]:

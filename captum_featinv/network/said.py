@@ -11,7 +11,7 @@ from captum_featinv.errors import LayerError
 from captum_featinv.network import views
 from captum_featinv.network.hooking.hooks import observe
 from captum_featinv.network.hooking.opaque import in_python
-from captum_featinv.network.inputs import clones
+from captum_featinv.network.inputs import clones, shown_first
 from captum_featinv.network.layers import list_layers
 
 # What puts out activations. At a scale that has none of these, whatever puts out nothing negative does,
@@ -57,7 +57,11 @@ class Said:
 
 
 def said_by(model: nn.Module, image: Tensor) -> list[Said]:
-    """In the order in which they spoke; a module that is used again counts once, at its last call."""
+    """In the order in which they spoke; a module that is used again counts once, at its last call.
+
+    Raises:
+        ForwardError: the model failed on the image.
+    """
     layers = in_python(list_layers(model))
     calls: Counter[str] = Counter()
     said: dict[str, Said] = {}
@@ -70,7 +74,7 @@ def said_by(model: nn.Module, image: Tensor) -> list[Said]:
             grid, negative = _grid_of(code, image, name, model), not bool((code >= 0).all())
             said[name] = Said(name, layers[name], grid, negative, calls[name], output.grad_fn)
 
-    with torch.enable_grad(), observe(model, layers, note):
+    with torch.enable_grad(), observe(model, layers, note), shown_first((image,)):
         model(clones(image.detach().requires_grad_()))
     return list(said.values())
 

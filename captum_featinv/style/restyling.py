@@ -17,7 +17,7 @@ from captum_featinv.images.normalization import (
     Statistic,
 )
 from captum_featinv.network.activations import Activations
-from captum_featinv.network.depth import layers_for_style
+from captum_featinv.network.depth import adds_shortcuts, layers_for_style
 from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import Reader, batch_size
 from captum_featinv.network.untouched import untouched
@@ -145,7 +145,7 @@ def restyle(  # noqa: PLR0913 - a front door, all of whose options have defaults
         content_weight: of the content's error beside the style's, both relative to their targets; of
             energies alone, the content's to the style's code where that is larger.
         smooth: compare softmaxes of codes, as SWAG does for residual networks (arXiv 2104.05623); by
-            default where the network adds shortcuts.
+            default where the network adds shortcuts to what the deepest style layer puts out.
         scales: parts of the size to work at, coarse to fine: (0.5, 1) finds large structure first.
         n_steps: at every scale; the recipe's if None, and without one 50 for energies alone, or 80.
         internal_batch_size: images in one forward, 8 if None; changes memory and time, not the result.
@@ -215,19 +215,21 @@ def _chosen(
     smooth: bool | None,
 ) -> _Layers:
     """What the caller named; what was left open is chosen by depth."""
-    residual = False
     if style_layers is None or content_layer is None:
         by_depth = layers_for_style(model, contents)
-        style_layers = by_depth.style if style_layers is None else style_layers
         content_layer = by_depth.content if content_layer is None else content_layer
-        residual = by_depth.residual
+        if style_layers is None:
+            style_layers = by_depth.style
+            smooth = by_depth.residual if smooth is None else smooth
     weighted = style_layers if isinstance(style_layers, Mapping) else dict.fromkeys(style_layers, 1)
     weights, modules = {}, {}
     for layer, weight in weighted.items():
         name, modules[name] = find_layer(model, layer)
         weights[name] = float(weight)
     content, modules[content] = find_layer(model, content_layer)
-    return _Layers(weights, content, residual if smooth is None else smooth, modules)
+    if smooth is None:
+        smooth = adds_shortcuts(model, contents, weights)
+    return _Layers(weights, content, smooth, modules)
 
 
 def _check(contents: Any, styles: Any, scales: Sequence[float]) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from captum_featinv.errors import ArgumentError
 from captum_featinv.network.depth import (
+    adds_shortcuts,
     layer_that_shows_where,
     layers_for_style,
     layers_of_stages,
@@ -118,6 +120,27 @@ def test_one_network_read_once_a_question_names_layers_of_all_three_kinds() -> N
     assert layer_that_shows_where(net, photo) == "layer3"
 
 
+def test_shortcuts_count_where_the_deepest_of_the_layers_stands_behind_one() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(3, 3, 1), nn.ReLU()
+            self.pair, self.head = nn.Identity(), nn.Identity()
+
+        def forward(self, image: Tensor) -> Tensor:
+            code = self.conv(image)
+            self.pair((code, code))
+            return self.head(self.relu(code + code.relu()) + 1)
+
+    model, photo = Residual().eval(), torch.rand(1, 3, 8, 8)
+    for layers, expected in [
+        (["conv"], False), (["relu"], True), (["relu", "conv"], True), (["head", "conv"], True),
+        (["pair"], False), (["pair", "relu"], True), ([], False),
+    ]:  # fmt: skip
+        assert adds_shortcuts(model, photo, layers) is expected, layers
+    assert not adds_shortcuts(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), photo, ["0", "1"])
+
+
 def test_a_model_that_writes_into_its_input_leaves_the_photo_alone() -> None:
     net = nn.Sequential(nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.ReLU()).eval()
     photo = torch.rand(1, 3, 16, 16) - 0.5
@@ -150,3 +173,21 @@ def test_what_no_score_depends_on_does_not_show_where() -> None:
     """Of the last block of tokens, the class token alone is listened to."""
     model = ClassToken().eval()
     assert layer_that_shows_where(model, torch.rand(1, 3, 32, 32)) == "blocks.1"
+
+
+@pytest.mark.parametrize("answer", [torch.Tensor.detach, lambda maps: maps.flatten(1).argmax(1)])
+def test_where_scores_have_no_gradient_the_last_large_maps_show_where(answer: Any) -> None:
+    class Silent(nn.Sequential):
+        def forward(self, image: Tensor) -> Tensor:
+            said: Tensor = answer(super().forward(image))
+            return said
+
+    model = Silent(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.ReLU()).eval()
+    assert layer_that_shows_where(model, torch.rand(1, 3, 16, 16)) == "3"
+
+
+def test_what_a_layer_says_in_numbers_that_are_no_maps_is_passed_over() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Unflatten(1, (7, 112)))
+    model.append(nn.ReLU())
+    found = layers_for_style(model.eval(), torch.rand(1, 3, 16, 16))
+    assert found.style == ["1"]

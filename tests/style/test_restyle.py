@@ -5,11 +5,14 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from captum_featinv.errors import ArgumentError, FeatInvWarning, LayerError
+from captum_featinv.errors import ArgumentError, FeatInvWarning, ForwardError, LayerError
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.network.activations import Activations
 from captum_featinv.network.depth import layers_for_style
-from captum_featinv.style import Restyled, restyle
+from captum_featinv.optimization.loop import follow
+from captum_featinv.style import Restyled, restyle, restyler
+from captum_featinv.style.restyling import RECIPES
+from captum_featinv.style.target import Match
 
 LAYERS = {"style_layers": ["norm", "conv2"], "content_layer": "conv2"}
 
@@ -144,6 +147,108 @@ def test_ctrl_c_gives_what_there_is(
     assert torch.isfinite(images).all()
 
 
+def seen_by(model: nn.Module) -> list[Tensor]:
+    """The images that a model will be shown, as they come."""
+    seen: list[Tensor] = []
+    model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    return seen
+
+
+def test_no_more_images_are_shown_at_once_than_told(
+    model: nn.Module, photos: Tensor, style: Tensor
+) -> None:
+    seen = seen_by(model)
+    options = {"n_steps": 1, "return_distances": True, **LAYERS}
+    for at_once in (1, 2):
+        seen.clear()
+        restyle(model, torch.cat([photos, photos]), style, internal_batch_size=at_once, **options)
+        assert max(map(len, seen)) == at_once
+
+
+def test_small_scales_show_the_mean_of_what_they_leave_out_and_one_pixel_at_least(
+    style: Tensor,
+) -> None:
+    """At a quarter of the size, stripes of one pixel in four are grey."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval()
+    stripes = torch.zeros(1, 3, 16, 24)
+    stripes[..., ::4] = 1
+    seen = seen_by(model)
+    options = {"style_layers": ["1"], "content_layer": "1", "n_steps": 1, "smooth": False}
+    restyle(model, stripes, stripes, mean=0.0, std=1.0, scales=(0.25, 0.01, 1), **options)
+    sizes = [tuple(image.shape[2:]) for image in seen]
+    assert {size for size in sizes if size != (16, 24)} == {(4, 6), (1, 1)}
+    assert sizes[-1] == (16, 24)
+    small = seen[sizes.index((4, 6))]
+    assert_close(small[..., 1:-1], torch.full_like(small[..., 1:-1], 0.25), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("shown", [True, False, None])
+def test_a_bar_is_shown_where_it_is_asked_for(
+    model: nn.Module,
+    photos: Tensor,
+    style: Tensor,
+    shown: bool | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = {} if shown is None else {"show_progress": shown}
+    restyle(model, photos, style, n_steps=2, **options, **LAYERS)
+    assert ("Restyling: 100%" in capsys.readouterr().err) is bool(shown)
+
+
+@pytest.mark.parametrize(("match", "steps"), [("energies", 50), ("gram", 80), ("both", 80)])
+def test_there_are_as_many_steps_as_asked_for_or_as_the_match_takes(
+    match: Match,
+    steps: int,
+    model: nn.Module,
+    photos: Tensor,
+    style: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At every scale, and for every chunk of images."""
+
+    def enough(total: int, _title: str | None) -> None:
+        raise KeyError(total)
+
+    monkeypatch.setattr(restyler, "progress", enough)
+    asked = {"match": match, "scales": (0.5, 1), "internal_batch_size": 1, **LAYERS}
+    for n_steps, expected in ((None, steps), (7, 7)):
+        with pytest.raises(KeyError) as caught:
+            restyle(model, photos, style, n_steps=n_steps, **asked)
+        assert caught.value.args == (expected * 2 * 2,)
+
+
+def test_the_steps_of_a_restyling_lead_from_black_to_white() -> None:
+    start = torch.zeros(1, 3, 4, 4)
+    found = follow(
+        RECIPES["energies"],
+        lambda images, _: (images[0] - 1).square().flatten(1).sum(1),
+        (start,),
+        (start + 0.5,),
+        bounded=[True],
+        seed=0,
+        advance=lambda: None,
+    )
+    assert_close(found.images[0], start + 1, atol=1 / 255, rtol=0)
+
+
+def test_without_a_range_distances_are_those_of_the_numbers_as_they_are(
+    model: nn.Module, photos: Tensor, style: Tensor
+) -> None:
+    """No file keeps them, so nothing is rounded: the content is at no distance from itself."""
+    found = restyle(model, photos, style, n_steps=1, mean=None, return_distances=True, **LAYERS)
+    assert torch.equal(found.before.content, torch.zeros(2))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_model_that_fails_says_on_which_shape_whoever_chose_the_layers(
+    named: bool, photos: Tensor, style: Tensor
+) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(5, 2)).eval()
+    options = {"style_layers": ["1"], "content_layer": "1"} if named else {}
+    with pytest.raises(ForwardError, match=r"inputs of shape \(1, 3, 13, 18\)"):
+        restyle(model, photos, style, n_steps=1, **options)
+
+
 def test_what_does_not_fit_is_an_error(model: nn.Module, photos: Tensor, style: Tensor) -> None:
     for content, other, options, words in [
         (photos[0], style, {}, "content is"),
@@ -181,6 +286,14 @@ def test_shortcuts_are_seen_and_smoothed(style: Tensor, photos: Tensor) -> None:
         images = [restyle(model, photos, style, n_steps=3, smooth=s) for s in (None, True, False)]
         assert not torch.allclose(images[1], images[2])
         assert torch.equal(images[0], images[1 if model.shortcut else 2])
+        named = {"style_layers": ["relu"], "content_layer": "relu"}
+        images = [restyle(model, photos, style, n_steps=3, smooth=s, **named) for s in (None, True)]
+        assert torch.equal(*images) is model.shortcut
+        first = {"style_layers": ["conv1"], "content_layer": "relu"}
+        images = [
+            restyle(model, photos, style, n_steps=3, smooth=s, **first) for s in (None, False)
+        ]
+        assert torch.equal(*images)  # the shortcut comes later
 
 
 def test_a_network_without_maps_is_an_error_that_asks_for_names(photos: Tensor) -> None:
