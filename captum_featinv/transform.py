@@ -41,7 +41,7 @@ class Transform(Protocol):
         Returns:
             From images (rows, channel, height, width) to images.
         """
-        ...  # pragma: no cover
+        ...
 
 
 @dataclass(frozen=True)

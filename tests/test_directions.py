@@ -1,5 +1,7 @@
 """Directions learnt from photos: scikit-learn's, in the terms in which a view reads them."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from captum_featinv import directions, views
-from captum_featinv.errors import ArgumentError
+from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images import load_folder
 from captum_featinv.network import read_code
 
@@ -104,3 +106,12 @@ def test_a_folder_is_read_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArgumentError, match="no pictures in"):
         load_folder(tmp_path / "empty", 16)
+
+
+@pytest.mark.parametrize("learn", [directions.nmf, directions.pca])
+def test_without_scikit_learn_it_is_named(
+    learn: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
+    with pytest.raises(MissingExtraError, match="pip install scikit-learn"):
+        learn(identity(), "0", torch.rand(1, 6, 3, 3), 2)

@@ -111,6 +111,14 @@ def test_a_placed_space_makes_no_more_numbers(shape: tuple[int, ...]) -> None:
     assert shown.device.type == "cpu"
 
 
+def test_a_space_without_a_range_is_the_models_wherever_it_is_placed() -> None:
+    images = 9 * torch.randn(2, 3, 4, 5)
+    placed = Normalization(None).placed_like(images)
+    assert not placed.bounded
+    assert torch.equal(placed.to_model(images), images)
+    assert torch.equal(placed.to_display(images), images)
+
+
 def test_one_statistic_an_input_or_one_for_all() -> None:
     rgb, grey = one_per_input([(0.5, 0.4, 0.3), (0.1,)], 0.25)
     assert (rgb.mean, grey.mean, rgb.std, grey.std) == ((0.5, 0.4, 0.3), (0.1,), 0.25, 0.25)

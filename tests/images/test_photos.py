@@ -8,7 +8,14 @@ from PIL import Image
 from torchvision.transforms import functional
 
 from captum_featinv.errors import ArgumentError
-from captum_featinv.images.files import from_picture, grey, load_middle, load_photo, middle_of
+from captum_featinv.images.files import (
+    central_square,
+    from_picture,
+    grey,
+    load_middle,
+    load_photo,
+    middle_of,
+)
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -140,6 +147,46 @@ def test_the_middle_of_a_file_is_that_of_its_picture(colours: Bytes, tmp_path: P
     assert torch.equal(loaded, middle_of(Image.fromarray(colours), 7))
     with pytest.raises(ArgumentError, match="positive number of pixels"):
         load_middle(tmp_path / "photo.png", 0)
+
+
+def test_transparent_pictures_lie_on_white(tmp_path: Path) -> None:
+    """By their alpha, whatever colour is kept where nothing is seen."""
+    colours = np.array([[[0, 50, 200, 0], [0, 50, 200, 51], [0, 50, 200, 255]]], dtype=np.uint8)
+    Image.fromarray(colours).save(tmp_path / "photo.png")
+    found = 255 * load_photo(tmp_path / "photo.png", 3)[0, :, 0].T
+    for pixel, alpha in zip(found.tolist(), (0.0, 0.2, 1.0), strict=True):
+        expected = [alpha * value + (1 - alpha) * 255 for value in (0, 50, 200)]
+        assert pixel == pytest.approx(expected, abs=0.6)
+
+
+def test_a_photo_is_shrunk_as_pillows_lanczos_does_it(colours: Bytes) -> None:
+    picture = Image.fromarray(np.kron(colours, np.ones((4, 4, 1), dtype=np.uint8)))
+    expected = np.asarray(picture.resize((10, 6), Image.Resampling.LANCZOS))
+    found = from_picture(picture, 10)
+    assert np.array_equal((255 * found[0]).round().permute(1, 2, 0), expected)
+
+
+def test_seven_eighths_of_the_short_edge_are_shown_unless_told(tmp_path: Path) -> None:
+    """Where nothing has to be resized, these are the file's own pixels."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photo.png")
+    for edge, options in ((224, ()), (64, (0.25,)), (256, (1.0,))):
+        found = load_middle(tmp_path / "photo.png", edge, *options)
+        top, left = (256 - edge) // 2, (300 - edge) // 2
+        expected = noise[top : top + edge, left : left + edge]
+        assert np.array_equal((255 * found[0]).round().permute(1, 2, 0), expected)
+        assert found.is_contiguous()
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 9), (9, 4), (5, 5), (4, 8), (1, 6)])
+def test_the_central_square_leaves_as_much_on_one_side_as_on_the_other(
+    height: int, width: int
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    edge = min(height, width)
+    top, left = (height - edge) // 2, (width - edge) // 2
+    found = np.asarray(central_square(Image.fromarray(noise)))
+    assert np.array_equal(found, noise[top : top + edge, left : left + edge])
 
 
 def test_grey_is_pillows(colours: Bytes) -> None:

@@ -280,6 +280,16 @@ def test_a_model_can_be_loaded_with_average_pooling() -> None:
     assert not any(module.training for module in loaded.model.modules())
 
 
+def test_there_are_two_kinds_of_pooling() -> None:
+    with pytest.raises(ArgumentError, match="pooling='mean' is neither 'max' nor 'average'"):
+        load_model(SMALL, "random", "mean")
+
+
+def test_a_dilated_pooling_has_no_mean_over_its_window() -> None:
+    with pytest.raises(ArgumentError, match=r"cannot be dilated as MaxPool2d\(.*dilation=\(1, 2\)"):
+        average_pooling(nn.Sequential(nn.MaxPool2d(3, dilation=(1, 2))))
+
+
 # --- EfficientNet-lite --------------------------------------------------------------------------
 
 LITE = ["efficientnet_lite0", "efficientnet_lite2"]
@@ -324,6 +334,15 @@ def test_efficientnet_lite_untrained_is_seeded(name: str) -> None:
 def test_efficientnet_lite_has_no_other_weights(name: str) -> None:
     with pytest.raises(ArgumentError, match="has DEFAULT, random"):
         load_model(name, "IMAGENET1K_V1")
+
+
+def test_efficientnet_lite_is_filled_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pt"
+    state = {k: v + 1 for k, v in load_model(LITE[0], "random").model.state_dict().items()}
+    torch.save(state, path)
+    loaded = load_model(LITE[0], str(path))
+    assert all(torch.equal(v, state[k]) for k, v in loaded.model.state_dict().items())
+    assert loaded.description == f"{LITE[0]}, mine.pt"
 
 
 @pytest.mark.parametrize("name", LITE)

@@ -112,6 +112,19 @@ def test_timms_own_weights_come_with_the_names_of_imagenets_classes(
     assert [theirs[k] for k in differing] == ["crane bird", "maillot tank suit"]
 
 
+def test_weights_that_were_learned_without_classes_come_without_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "convnextv2_atto.fcmae"
+    learned = timm.create_model(name).state_dict()
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: "cached")
+    monkeypatch.setattr(
+        "timm.models._builder._resolve_pretrained_source", lambda _: ("state_dict", dict(learned))
+    )
+    loaded = load_model(f"timm/{name}")
+    assert (loaded.categories, loaded.classifier_trained) == ((), False)
+
+
 def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 

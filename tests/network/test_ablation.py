@@ -172,6 +172,16 @@ def test_what_is_not_there_is_named(model: nn.Module, photos: Tensor) -> None:
         pass
 
 
+def test_a_layer_that_does_not_run_cannot_be_silenced(photos: Tensor) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    model[0].unused = nn.ReLU()
+    with (
+        pytest.raises(ArgumentError, match=r"layer '0\.unused' did not run"),
+        ablated(model, "0.unused", [1], photos),
+    ):
+        pass
+
+
 def test_a_model_that_writes_into_its_input_sees_the_same_photos_each_time(photos: Tensor) -> None:
     plain = linear_head()
     overwriting = nn.Sequential(nn.ReLU(inplace=True), *plain).eval()

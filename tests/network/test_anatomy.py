@@ -10,7 +10,12 @@ from torchvision.models import vgg
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 from captum_featinv.errors import LayerError
-from captum_featinv.network.anatomy import LayerAnatomy, anatomy, receptive_field
+from captum_featinv.network.anatomy import (
+    LayerAnatomy,
+    anatomy,
+    receptive_field,
+    receptive_fields,
+)
 
 
 def by_name(model: nn.Module, **options: int) -> dict[str, LayerAnatomy]:
@@ -108,6 +113,29 @@ def test_layers_without_maps_have_channels_only() -> None:
         for layer in anatomy(model, channels=1, height=128)
     ]
     assert found == [(4, 1, 3), (4, None, None), (4, None, None), (7, None, None)]
+
+
+class Cut(nn.Module):
+    """Thirty of its input's numbers, which are no maps of it."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.flatten(1)[:, :30].reshape(len(maps), 5, 6)
+
+
+def test_numbers_that_are_no_maps_have_neither_channels_nor_a_field() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Cut())
+    assert by_name(model, height=128)["2"] == LayerAnatomy("2", "Cut", None, None, None)
+    image = torch.rand(1, 3, 128, 64)
+    assert receptive_fields(model, ["0", "2"], image) == {"0": 3}
+    with pytest.raises(LayerError, match="what layer '2' puts out are no maps"):
+        receptive_field(model, "2", image)
+
+
+def test_of_a_stride_wider_than_the_lines_nothing_is_known() -> None:
+    """Rows 0, 64, 128, ...: the lines, from 100 on, pass none of them."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 1, stride=64), nn.Conv2d(4, 5, 1))
+    for name, found in by_name(model, height=200, width=200).items():
+        assert (found.channels, found.stride, found.receptive_field) == (4 + int(name), None, None)
 
 
 def test_layers_with_channels_last_have_the_right_channels() -> None:

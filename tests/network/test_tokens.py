@@ -129,6 +129,14 @@ def test_the_view_that_a_refusal_names_is_the_one_that_fits(shape: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 9), (9, 1)])
+def test_maps_that_were_pooled_one_way_are_no_windows(height: int, width: int) -> None:
+    """Their 16 channels times 9 places would be a grid of 12 x 12 patches."""
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.AdaptiveAvgPool2d((height, width))).eval()
+    photos = torch.rand(2, 3, 48, 48)
+    assert torch.equal(read_code(model, "1", photos), model(photos))
+
+
 def test_codes_of_signals_are_channels_first_whatever_their_length() -> None:
     signals = nn.Sequential(nn.Conv1d(2, 17, 4, stride=4), nn.ReLU()).eval()
     code = read_code(signals, "1", torch.rand(3, 2, 64))

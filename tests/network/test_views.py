@@ -2,6 +2,8 @@
 
 import pickle
 from collections import namedtuple
+from copy import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,6 +209,25 @@ class Output(dict[Any, Any]):
 )
 def test_a_field_is_an_attribute_a_key_or_a_number(output: Any, key: Any, expected: str) -> None:
     assert views.field(key)(output) == expected
+
+
+@pytest.mark.parametrize(
+    ("output", "key", "expected"),
+    [
+        (Pair("c", "l"), "logits", Pair("c", "new")),
+        (Pair("c", "l"), 0, Pair("new", "l")),
+        ({"code": "c", "aux": "a"}, "code", {"code": "new", "aux": "a"}),
+        ({"code": "c", "aux": "a"}, 1, {"code": "c", "aux": "new"}),
+        (["a", "b"], -1, ["a", "new"]),
+        (("a", "b"), 0, ("new", "b")),
+        (SimpleNamespace(code="c", aux="a"), "code", SimpleNamespace(code="new", aux="a")),
+    ],
+)
+def test_a_field_takes_another_value_in_a_copy(output: Any, key: Any, expected: Any) -> None:
+    before = copy(output)
+    changed = views.way_back(views.field(key))(output, "new")
+    assert (changed, type(changed)) == (expected, type(output))
+    assert output == before
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,14 @@ def test_an_error_in_the_losses_comes_through() -> None:
     assert len(steps) <= 1
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_losses_on_which_nothing_depends_are_an_error(count: int) -> None:
+    parameters = [torch.zeros(2, requires_grad=True) for _ in range(count)]
+    other = torch.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"appear.* to not have been used in the graph"):
+        list(descend(parameters, lambda _: other * 2, SGD(parameters, lr=0.1), n_steps=1))
+
+
 def test_no_steps_change_nothing() -> None:
     parameters, losses = problem()
     before = [parameter.clone() for parameter in parameters]

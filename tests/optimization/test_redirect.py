@@ -386,3 +386,19 @@ def test_branches_that_meet_are_the_end_of_what_is_followed(image: Tensor) -> No
         (gradient,) = torch.autograd.grad(output, image, weights)
         (expected,) = torch.autograd.grad(plain, image, weights)
         assert_close(gradient, expected)
+
+
+def test_where_nothing_arrives_nothing_is_redirected() -> None:
+    class Nothing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: object, code: Tensor) -> Tensor:
+            return code.clone()
+
+        @staticmethod
+        def backward(ctx: object, gradient: Tensor) -> None:
+            return None
+
+    image = torch.randn(1, 2, 3, 3, requires_grad=True)
+    code = Nothing.apply(functional.relu(functional.conv2d(image, torch.ones(2, 2, 1, 1))))
+    redirect_gradients(code)
+    assert torch.autograd.grad(-code.sum(), image, allow_unused=True) == (None,)

@@ -520,3 +520,37 @@ def test_images_of_any_number_of_channels_are_returned() -> None:
     options["param_f"] = lambda: param.image(8, channels=5)
     (image,) = render.render_vis(model, objectives.channel("0", 0), **options, **QUIET)
     assert image.shape == (1, 8, 8, 5)
+
+
+def test_what_is_shown_is_the_picture_that_is_returned(
+    model: nn.Module, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a notebook each that is told of as well; all images of a batch beside one another."""
+    inline: list[Image.Image] = []
+    window: list[Image.Image] = []
+    monkeypatch.setattr("IPython.display.display", inline.append)
+    monkeypatch.setattr(Image.Image, "show", lambda picture: window.append(picture))
+    options: dict[str, Any] = {**SMALL, "progress": False, "thresholds": (1, 3), "verbose": True}
+    options["param_f"] = lambda: param.image(40, batch=2)
+    snapshots = render.render_vis(model, "conv2:1", **options, show_image=False, show_inline=True)
+    assert [picture.size for picture in inline] == [(80, 40)] * 3
+    for picture, snapshot in zip(inline, [*snapshots, snapshots[-1]], strict=True):
+        beside = np.concatenate(list(snapshot), axis=1)
+        assert np.array_equal(np.asarray(picture), (255 * beside).astype(np.uint8))
+    assert not window
+    last = render.render_vis(model, "conv2:1", **options, show_image=True)[-1]
+    (picture,) = window
+    beside = np.concatenate(list(last), axis=1)
+    assert np.array_equal(np.asarray(picture), (255 * beside).astype(np.uint8))
+    assert len(inline) == 3
+    assert capsys.readouterr().out.count("Loss at step") == 2 * 2
+
+
+@pytest.mark.parametrize(("edge", "seen"), [(223, 224), (224, 224), (225, 225)])
+def test_small_images_alone_are_enlarged_where_no_size_is_asked_for(edge: int, seen: int) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 3)).eval()
+    sizes: list[tuple[int, ...]] = []
+    model[0].register_forward_hook(lambda _, inputs, __: sizes.append(tuple(inputs[0].shape[2:])))
+    options: dict[str, Any] = {**QUIET, "thresholds": (1,), "transforms": ()}
+    render.render_vis(model, "0:1", param_f=lambda: param.pixel_image((1, 3, edge, 230)), **options)
+    assert set(sizes) == {(seen, 230 if edge > 223 else 224)}

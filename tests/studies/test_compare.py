@@ -1,9 +1,11 @@
 """The same filter under all methods: every column filled, and the user's model left alone."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,13 @@ from torchvision.ops import Permute
 from captum_featinv import FeatureMapInversion
 from captum_featinv.cli import main
 from captum_featinv.errors import ArgumentError, FeatInvWarning, FilterError, LayerError
+from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.files import from_picture
+from captum_featinv.images.heatmap import over_photo, signed
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.reading import read_code
+from captum_featinv.studies import compare_sheet
 from captum_featinv.studies.compare import METHODS, compare
 from captum_featinv.studies.compare_sheet import comparison_sheet
 from captum_featinv.studies.comparison import Method, Question
@@ -141,6 +146,32 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(
     assert good["inner_share"] == found.answers[0]["good"].record.inner_share
     assert good["error"] is None
     assert comparison_sheet(found).width > 2 * 140
+
+
+def test_the_sheet_shows_each_kind_of_answer_in_its_own_way(
+    eyes: LoadedModel, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ramp = torch.linspace(-1, 1, photo[0].numel()).reshape_as(photo)
+    cells: list[list[Image.Image]] = []
+    captions: list[list[str]] = []
+
+    def sheet(rows: Any, _labels: Any, _columns: Any, texts: Any, **_: Any) -> Image.Image:
+        cells.extend(rows)
+        captions.extend(texts)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(compare_sheet, "contact_sheet", sheet)
+    methods = {
+        "map": Method(lambda _: ramp[0, 0], "map"),
+        "attribution": Method(lambda _: ramp, "attribution"),
+        "picture": Method(lambda _: ramp.abs()),
+    }
+    comparison_sheet(compare(eyes, photo, "1", [0], methods=methods))
+    expected = [over_photo(ramp[0, 0], photo), signed(ramp[0]), to_image(ramp.abs()[0], mean=None)]
+    for cell, image in zip(cells[0], expected, strict=True):
+        assert np.array_equal(np.asarray(cell), np.asarray(to_picture(image)))
+    assert [bool(re.fullmatch(r"\d+\.\d s", text)) for text in captions[0]] == [True, True, False]
+    assert captions[0][2].startswith("share ")
 
 
 def test_the_same_seed_gives_the_same_pictures(eyes: LoadedModel, photo: Tensor) -> None:

@@ -28,6 +28,7 @@ from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel, load_model
 from captum_featinv.network.gradients import gradient_x_activation
 from captum_featinv.render.features import Features
+from captum_featinv.studies import explain_sheet
 from captum_featinv.studies.classifier import class_scores
 from captum_featinv.studies.exemplars import exemplars
 from captum_featinv.studies.explain import explain, texture_stability
@@ -166,6 +167,8 @@ def test_what_cannot_be_explained_says_why(
 ) -> None:
     with pytest.raises(ArgumentError, match="classes 0 to 1, not 2"):
         explain(eyes, photo, "1", target=2)
+    with pytest.raises(ArgumentError, match=r"number of filters must be positive. Given: 0"):
+        explain(eyes, photo, "1", count=0)
     with pytest.raises(ArgumentError, match=r"explains a class; there are .*LayerGradCam"):
         explain(eyes, photo, "1", method="LayerActivation")
     with pytest.raises(ArgumentError, match=r"puts out a tensor of shape \(1, 6, 16, 20\)"):
@@ -522,6 +525,27 @@ def test_the_sheet_has_a_row_for_the_prediction_and_one_a_filter(
         for n in (1, 2, 3)
     ]
     assert heights[2] - heights[1] == heights[1] - heights[0] >= 128
+
+
+def test_the_sheet_says_of_a_silent_texture_that_and_enlarges_small_pictures_alone(
+    eyes: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+
+    def sheet(*parts: Any, **_: Any) -> Image.Image:
+        drawn.append(parts)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(explain_sheet, "contact_sheet", sheet)
+    for height, width in ((20, 16), (100, 200)):
+        found = explain(eyes, torch.rand(1, 3, height, width), "1", count=2, recipe=QUICK)
+        found.report[1] = replace(found.report[1], silent=True)
+        explanation_sheet(found)
+    for _, _, _, captions in drawn:
+        assert [text[1].startswith("never fires") for text in captions] == [False, False, True]
+        assert captions[1][1].startswith("share ")
+    sizes = [{picture.size for row in pictures for picture in row} for pictures, *_ in drawn]
+    assert sizes == [{(128, 160)}, {(200, 100)}]
 
 
 # --- a real classifier -------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torchvision.ops import Permute
 
 from captum_featinv import FeatureMapInversion, Recipe
-from captum_featinv.codes import live_filters
+from captum_featinv.codes import live_filters, original
 from captum_featinv.errors import ArgumentError
 from captum_featinv.images.display import to_image, to_picture
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel
-from captum_featinv.studies.sheet import texture_sheet
+from captum_featinv.studies import rewrite_sheet, texture_sheet
 
 RECIPE = Recipe.default(n_steps=2)
 
@@ -151,3 +151,10 @@ def test_filters_are_chosen_by_a_code_with_channels_first_wherever_the_layer_kee
 def test_a_sheet_of_nothing_is_refused(photos: dict[str, Tensor], layers: list[str]) -> None:
     with pytest.raises(ArgumentError, match="at least one photo and one layer"):
         texture_sheet(tiny(), photos, layers, lambda _: [0])
+    with pytest.raises(ArgumentError, match="one photo, one layer and one rewrite"):
+        rewrite_sheet(tiny(), photos, layers, {"own": original})
+
+
+def test_a_row_for_which_no_filter_fires_names_its_photo_and_layer() -> None:
+    with pytest.raises(ArgumentError, match="no filter of layer '1' fires on photo 'a'"):
+        texture_sheet(tiny(), {"a": photo_of(9, 9, 1)}, ["1"], lambda _: [])

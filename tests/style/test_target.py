@@ -108,6 +108,16 @@ def test_a_style_without_any_activation_gives_no_nan() -> None:
     assert all(torch.isfinite(d).all() for d in task().distances(content, silent, content))
 
 
+def test_where_nothing_is_asked_for_at_the_content_layer_the_plain_error_counts() -> None:
+    """Half the square, per position as everywhere."""
+    content, image = codes(2, 4, 5), codes(2, 4, 5)
+    silent = {layer: 0 * code for layer, code in content.items()}
+    weights = (task(content_weight=weight) for weight in (0.7, 0.0))
+    with_it, without = (one.losses(silent, silent)(image.__getitem__) for one in weights)
+    expected = 0.7 * 0.5 * image["low"].flatten(1).square().sum(1)
+    assert_close(with_it - without, expected)
+
+
 def test_distances_are_roots_of_the_losses_of_one_layer() -> None:
     style, content, image = codes(1, 6, 7), codes(3, 4, 5), codes(3, 4, 5)
     found = task().distances(image, style, content)
@@ -198,3 +208,9 @@ def test_a_grey_picture_takes_colours_without_nan_and_gives_its_own() -> None:
         assert torch.isfinite(found).all()
         assert_close(found.mean((2, 3)), other.mean((2, 3)), rtol=1e-4, atol=1e-4)
     assert_close(recoloured(style, blank), blank[..., :1, :1].expand(1, 3, 8, 8), atol=1e-5, rtol=0)
+
+
+def test_colours_are_computed_in_double_precision_and_rounded_once() -> None:
+    image, style = torch.rand(2, 3, 6, 7), torch.rand(1, 3, 8, 8)
+    expected = recoloured(image.double(), style.double()).float()
+    assert torch.equal(recoloured(image, style), expected)

@@ -82,20 +82,17 @@ def _specific(claims: Claims) -> Figure:
 
 def _intricate(claims: Claims) -> Figure:
     """Every filter a point, every layer a mean with its interval."""
-    layers, count = _names(claims), len(claims.trends)
-    rows = -(-count // _COLUMNS)
+    layers, rows = _names(claims), len(claims.trends) // _COLUMNS
     title = "Claim 2: higher layers, more colours and structure (at one contrast)"
     figure = _figure(claims, title, 10.5, 3.1 * rows + 0.7)
     panels = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
-    for axes, trend in zip(panels, claims.trends, strict=False):
+    for axes, trend in zip(panels, claims.trends, strict=True):
         _scatter(axes, trend)
         _points(axes, layers, trend.means, _INK, "mean of filters")
         rises = f"rises: {trend.verdict}" if trend.claimed else "not claimed"
         axes.set_title(f"{trend.measure}\nrho {trend.rho}, {rises}", fontsize=10)
         axes.set_ylim(bottom=0)
         axes.tick_params("x", rotation=25)
-    for axes in panels[count:]:
-        axes.remove()
     return figure
 
 

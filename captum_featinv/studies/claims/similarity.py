@@ -34,11 +34,11 @@ class Similarity(Protocol):
     @property
     def description(self) -> str:
         """Who it is, in words."""
-        ...  # pragma: no cover
+        ...
 
     def describe(self, patches: Tensor) -> Tensor:
         """The descriptions."""
-        ...  # pragma: no cover
+        ...
 
 
 @dataclass(frozen=True)

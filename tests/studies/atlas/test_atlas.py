@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from captum_featinv import FeatureMapInversion, Recipe, cli, views
 from captum_featinv.cli.parsing.atlas import part
-from captum_featinv.errors import ArgumentError
+from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.images.normalization import Normalization
 from captum_featinv.models import LoadedModel
 from captum_featinv.network.patterns import layers_like
-from captum_featinv.studies.atlas import Folder, Named, atlas, folder, plan
+from captum_featinv.studies.atlas import Folder, Named, atlas, folder, making, plan
 from captum_featinv.studies.atlas.survey import survey
 
 QUICK = Recipe.default(n_steps=2)
@@ -165,6 +165,31 @@ def test_an_executor_gives_the_same_rows(loaded: LoadedModel, photos: dict[str, 
     assert without_times(together) == without_times(alone)
 
 
+def test_who_wants_no_more_rows_takes_back_what_was_handed_out(
+    loaded: LoadedModel, photos: dict[str, Tensor]
+) -> None:
+    class First(Executor):
+        """Does the first piece, and never comes to the others."""
+
+        def __init__(self) -> None:
+            self.tasks: list[Future[Any]] = []
+
+        def submit(self, work: Any, /, *args: Any, **_: Any) -> Future[Any]:
+            self.tasks.append(Future())
+            if len(self.tasks) == 1:
+                self.tasks[0].set_result(work(*args))
+            return self.tasks[-1]
+
+    executor = First()
+    rows = atlas(loaded, photos, LAYERS, recipe=QUICK, executor=executor)
+    next(rows)
+    rows.close()
+    done, *others = executor.tasks
+    assert not done.cancelled()
+    assert others
+    assert all(task.cancelled() for task in others)
+
+
 def test_a_worker_that_fails_is_heard_of_and_what_was_done_stays(
     loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
 ) -> None:
@@ -233,6 +258,27 @@ def test_another_atlas_is_not_mixed_with_what_is_there(
     afresh = atlas(loaded, photos, **(given | change | {"out": None}))
     assert without_times(made) == without_times(afresh)
     assert without_times(Folder(tmp_path / "a").rows()) == without_times(made)
+
+
+def test_an_atlas_with_other_pieces_of_work_is_another(
+    loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
+) -> None:
+    list(atlas(loaded, photos, ["4"], recipe=QUICK, out=tmp_path / "a"))
+    manifest = tmp_path / "a" / "manifest.json"
+    kept = json.loads(manifest.read_text())
+    kept["shards"].pop()
+    manifest.write_text(json.dumps(kept))
+    with pytest.raises(ArgumentError, match="another atlas: it has other filters"):
+        list(atlas(loaded, photos, ["4"], recipe=QUICK, out=tmp_path / "a"))
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "null", "nothing"])
+def test_what_is_no_manifest_is_said(
+    text: str, loaded: LoadedModel, photos: dict[str, Tensor], tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ArgumentError, match=r"manifest\.json' is no (atlas's )?manifest"):
+        list(atlas(loaded, photos, ["4"], recipe=QUICK, out=tmp_path))
 
 
 def test_other_weights_or_another_photo_are_another_atlas(
@@ -306,6 +352,33 @@ def test_what_another_process_writes_at_stays(
         (unfinished / name).write_text("half")
     list(atlas(loaded, photos, ["4"], recipe=QUICK, out=tmp_path / "a"))
     assert sorted(one.name for one in unfinished.iterdir()) == sorted([names[0], names[2]])
+
+
+@pytest.mark.parametrize(
+    ("answer", "runs"), [(None, True), (PermissionError, True), (ProcessLookupError, False)]
+)
+def test_a_process_runs_if_it_can_be_asked_or_is_somebody_elses(
+    answer: type[OSError] | None, runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(_number: int, signal: int) -> None:
+        assert signal == 0
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(os, "kill", kill)
+    assert folder._runs(os.getpid() + 1) is runs
+
+
+def test_without_pyarrow_it_is_named_before_the_first_picture(
+    loaded: LoadedModel,
+    photos: dict[str, Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr(making, "run", pytest.fail)
+    with pytest.raises(MissingExtraError, match="pip install pyarrow"):
+        list(atlas(loaded, photos, ["4"], recipe=QUICK, out=tmp_path / "a"))
 
 
 def test_a_folder_of_other_things_stays_as_it_is(

@@ -13,8 +13,8 @@ from PIL import Image
 from captum_featinv.cli import main
 from captum_featinv.errors import ArgumentError
 from captum_featinv.inversion.report import FilterRecord
-from captum_featinv.studies.gallery import write_gallery
-from captum_featinv.studies.gallery.figures import FIGURES, SORTS
+from captum_featinv.studies.gallery import sprites, write_gallery
+from captum_featinv.studies.gallery.figures import FIGURES, SORTS, values_of
 from captum_featinv.studies.gallery.naming import folder_names, printable
 from captum_featinv.studies.gallery.page import as_script
 from captum_featinv.studies.gallery.sprites import CELL, COLUMNS, sheets
@@ -76,6 +76,11 @@ def test_an_infinite_figure_is_written_as_its_sign(tmp_path: Path) -> None:
     data = data_of(folder.path)
     place = 2 + [key for key, *_ in data["figures"]].index("lift")
     assert [entry[place] for entry in data["layers"][0]["entries"][:2]] == ["\N{INFINITY}", 3.5]
+
+
+def test_a_figure_that_is_no_number_is_left_out() -> None:
+    """JSON knows no NaN, and neither do browsers."""
+    assert values_of({"share": float("nan")}) == [None] * len(FIGURES)
 
 
 def test_every_figure_of_a_record_has_its_words() -> None:
@@ -148,6 +153,19 @@ def test_a_sheet_of_noise_is_still_small() -> None:
     (sheet,) = sheets([Image.fromarray(np.roll(noise, n, 0)) for n in range(256)])
     assert len(sheet) < 1_500_000
     assert Image.open(io.BytesIO(sheet)).size == (COLUMNS * CELL, COLUMNS * CELL)
+
+
+def test_a_sheet_that_is_never_small_enough_is_as_small_as_it_gets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (CELL, CELL, 3), dtype=np.uint8)
+    thumbnails = [Image.fromarray(noise)]
+    (best,) = sheets(thumbnails)
+    monkeypatch.setattr(sprites, "_LARGEST", 1)
+    (smallest,) = sheets(thumbnails)
+    monkeypatch.setattr(sprites, "_LARGEST", len(smallest) + 1)
+    assert list(sheets(thumbnails)) == [smallest]
+    assert len(smallest) < len(best) / 2
 
 
 def test_writing_twice_gives_the_same_bytes_and_writes_nothing(tmp_path: Path) -> None:
