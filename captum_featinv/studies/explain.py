@@ -15,6 +15,7 @@ from captum_featinv.network.layers import Layer, find_layer
 from captum_featinv.network.reading import read_code
 from captum_featinv.network.views import view_for
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.progress import bar, stages
 from captum_featinv.studies.ablation_nearby import ablation_nearby
 from captum_featinv.studies.classifier import category_of, class_scores
 from captum_featinv.studies.exemplars import exemplars
@@ -66,42 +67,54 @@ def explain(
         FeatInvWarning: nobody trained the classifier, or the class does not depend on the layer, so
             that there is nothing to explain.
     """
-    asked = _asked(loaded, photo, layer, target)
-    model, inputs, space = loaded.model, asked.inputs, loaded.normalization
-    view = view_for(asked.layer, loaded.view)
+    work = {
+        "the prediction": 1.0,
+        "without its filters": 8.0 * ablate,
+        "patches": 4.0,
+        "textures": 40.0,
+    }
+    with bar(shown=show_progress), stages(work) as at:
+        at("the prediction")
+        asked = _asked(loaded, photo, layer, target)
+        model, inputs, space = loaded.model, asked.inputs, loaded.normalization
+        view = view_for(asked.layer, loaded.view)
 
-    def attributed(shown: Tensor) -> Tensor:
-        return layer_attribution(
-            model, asked.layer, shown, asked.target, method, view=view, output=loaded.output
-        )
+        def attributed(shown: Tensor) -> Tensor:
+            return layer_attribution(
+                model, asked.layer, shown, asked.target, method, view=view, output=loaded.output
+            )
 
-    attribution = attributed(inputs)[0]
-    if not bool(attribution.any()):
-        warn(
-            f"nothing that layer {asked.layer!r} says of the photo speaks for or against the class (of "
-            "a transformer's last block the class token alone is asked); choose a layer before it"
+        attribution = attributed(inputs)[0]
+        if not bool(attribution.any()):
+            warn(
+                f"nothing that layer {asked.layer!r} says of the photo speaks for or against the class "
+                "(of a transformer's last block the class token alone is asked); choose a layer before "
+                "it"
+            )
+        filters = _strongest(attribution, count, asked.layer)
+        code = read_code(model, asked.layer, inputs, view=view)
+        # Before the minutes that textures take: these may refuse.
+        removed = None
+        if ablate:
+            at("without its filters")
+            removed = ablation_nearby(
+                loaded,
+                photo,
+                asked.layer,
+                asked.target,
+                filters,
+                others=live_filters(code),
+                seed=seed,
+                choose=lambda shown: _strongest(attributed(shown)[0], count, asked.layer),
+            )
+        at("patches")
+        natural = exemplars(model, asked.layer, filters, photos, space, count=_PATCHES, view=view)
+        at("textures")
+        fmi = FeatureMapInversion(
+            model, asked.layer, mean=space.mean, std=space.std, recipe=recipe, view=view
         )
-    filters = _strongest(attribution, count, asked.layer)
-    code = read_code(model, asked.layer, inputs, view=view)
-    # Before the minutes that textures take: these may refuse.
-    removed = None
-    if ablate:
-        removed = ablation_nearby(
-            loaded,
-            photo,
-            asked.layer,
-            asked.target,
-            filters,
-            others=live_filters(code),
-            seed=seed,
-            choose=lambda shown: _strongest(attributed(shown)[0], count, asked.layer),
-        )
-    natural = exemplars(model, asked.layer, filters, photos, space, count=_PATCHES, view=view)
-    fmi = FeatureMapInversion(
-        model, asked.layer, mean=space.mean, std=space.std, recipe=recipe, view=view
-    )
-    textures = fmi.attribute(inputs, filters, seed=seed, show_progress=show_progress)
-    report = fmi.report(textures, inputs, filters)
+        textures = fmi.attribute(inputs, filters, seed=seed)
+        report = fmi.report(textures, inputs, filters)
     return Explanation(
         description=loaded.description,
         photo=photo,

@@ -84,11 +84,5 @@ def _told(found: Explanation) -> str:
     lines += [f"layer {found.layer}, {found.method}", str(found.report)]
     lines = [found.note, *lines] if found.note else lines
     if found.ablation is not None:
-        removed = found.ablation
-        draws = " ".join(f"{drop:.2f}" for drop in removed.random_drops)
-        lines += [
-            f"score {removed.score:.2f}; without these {len(found.filters)} filters "
-            f"{removed.score - removed.drop:.2f}, a loss of {removed.drop:.2f}",
-            f"without as many random filters a loss of {removed.mean_random_drop:.2f} ({draws})",
-        ]
+        lines += found.ablation.lines()
     return "\n".join(lines)

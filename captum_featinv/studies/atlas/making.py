@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from captum_featinv.optimization.recipe import Recipe
+from captum_featinv.progress import stages
 from captum_featinv.studies.atlas.folder import Folder
 from captum_featinv.studies.atlas.plan import planned
 from captum_featinv.studies.atlas.running import run
@@ -61,27 +62,32 @@ def atlas(
     """
     recipe = Recipe.default() if recipe is None else recipe
     loaded = loaded_from(source)
-    found = survey(loaded, photos, layers)
-    plan = planned(loaded, photos, found, recipe, seed=seed, photos_a_filter=photos_a_filter)
-    shards, shown = plan.part(*part), dict(photos)
-    how = How(recipe, seed, internal_batch_size)
-    if out is None:
-        for _, rows in run(source, shown, shards, how, executor):
+    with stages({"looking at the photos": 1, "textures": 20}) as at:
+        at("looking at the photos")
+        found = survey(loaded, photos, layers)
+        plan = planned(loaded, photos, found, recipe, seed=seed, photos_a_filter=photos_a_filter)
+        shards, shown = plan.part(*part), dict(photos)
+        at("textures")
+        how = How(recipe, seed, internal_batch_size)
+        if out is None:
+            for _, rows in run(source, shown, shards, how, executor):
+                yield from rows
+            return
+        folder = Folder(out)
+        folder.open(plan, overwrite=overwrite)
+        folder.keep_photos(shown)
+        names = list(shown)
+        folder.keep_survey(
+            [row for n, one in found.items() for row in one.strongest_places(n, names)]
+        )
+        yield from folder.rows(shards)
+        missing = [shard for shard in shards if not folder.has(shard)]
+        told = {
+            "captum_featinv": str(plan.settings["captum_featinv"]),
+            "weights": plan.settings["weights"],
+        }
+        for shard, rows in run(source, shown, missing, how, executor):
+            folder.keep(shard, rows, told)
             yield from rows
-        return
-    folder = Folder(out)
-    folder.open(plan, overwrite=overwrite)
-    folder.keep_photos(shown)
-    names = list(shown)
-    folder.keep_survey([row for n, one in found.items() for row in one.strongest_places(n, names)])
-    yield from folder.rows(shards)
-    missing = [shard for shard in shards if not folder.has(shard)]
-    told = {
-        "captum_featinv": str(plan.settings["captum_featinv"]),
-        "weights": plan.settings["weights"],
-    }
-    for shard, rows in run(source, shown, missing, how, executor):
-        folder.keep(shard, rows, told)
-        yield from rows
-    if all(map(folder.has, plan.shards)):
-        folder.tidy()
+        if all(map(folder.has, plan.shards)):
+            folder.tidy()

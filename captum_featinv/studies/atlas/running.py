@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from captum_featinv.progress import each, steps
 from captum_featinv.studies.atlas.plan import Shard
 from captum_featinv.studies.atlas.source import Source
 from captum_featinv.studies.atlas.work import How, Row, work
@@ -33,19 +34,25 @@ def run(
         executor: who does the work; this process, one piece after the other, if None.
     """
     if executor is None:
-        for shard in shards:
+        for shard in each(shards, _named, lambda one: len(one.filters)):
             yield shard, work(source, photos[shard.photo], shard, how)
         return
     waiting: dict[Future[Any], Shard] = {}
     left = list(reversed(shards))
     try:
-        while left or waiting:
-            while left and len(waiting) < _IN_FLIGHT:
-                shard = left.pop()
-                task = executor.submit(work, source, photos[shard.photo], shard, how)
-                waiting[task] = shard
-            for task in wait(waiting, return_when=FIRST_COMPLETED).done:
-                yield waiting.pop(task), task.result()
+        with steps(len(shards)) as step:
+            while left or waiting:
+                while left and len(waiting) < _IN_FLIGHT:
+                    shard = left.pop()
+                    task = executor.submit(work, source, photos[shard.photo], shard, how)
+                    waiting[task] = shard
+                for task in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(task), task.result()
+                    step()
     finally:
         for task in waiting:
             task.cancel()
+
+
+def _named(shard: Shard) -> str:
+    return f"{shard.layer} of {shard.photo}"

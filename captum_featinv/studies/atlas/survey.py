@@ -17,6 +17,7 @@ from captum_featinv.network.layers import find_layer
 from captum_featinv.network.reading import Reader
 from captum_featinv.network.seeing import seen_as, selects
 from captum_featinv.network.untouched import untouched
+from captum_featinv.progress import each
 
 _PLACES = 3  # a filter
 
@@ -104,7 +105,7 @@ def survey(
         Activations(loaded.model, found, select=selects(seeing)) as activations,
     ):
         reader = Reader(activations, names, seeing)
-        for photo in photos.values():
+        for photo in each(list(photos.values()), lambda _: ""):
             inputs = loaded.normalization.to_model(photo.to(device))
             for name, code in reader.read(Inputs((inputs,))).items():
                 kept[name].append(_said(code))
