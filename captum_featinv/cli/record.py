@@ -35,13 +35,14 @@ def record_of(
         recipe: how images were looked for.
         photos: files, or folders of them.
     """
+    seeds = options.seed if isinstance(options.seed, list) else [options.seed]
     where = torch.zeros((), device=loaded.device)
     return {
         "command": shlex.join(["captum-featinv", *options.words]),
         "model": loaded.description,
         "weights": digest_of(loaded.model.state_dict()),
         "photos": {str(path): _digest(path) for path in _files(photos)},
-        "seed": options.seed,
+        "seed": seeds[0] if len(seeds) == 1 else seeds,
         "steps": recipe.n_steps,
         "recipe": recipe.to_dict(),
         "precision": name_of(recipe.precision, [where]),
