@@ -2,7 +2,6 @@ import re
 import subprocess
 import sys
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +11,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from captum_featinv._moved import MOVED
-from captum_featinv.optimization import loop
+from tests.pages import PAGES, code
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
@@ -73,8 +72,12 @@ def imported_from_us(text: str) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("text", [ROOT / "README.md", *TUTORIALS], ids=lambda path: path.name)
-def test_readme_and_tutorials_import_from_public_places(text: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [*(page for page in PAGES if code(page, "python")), *TUTORIALS],
+    ids=lambda path: path.name,
+)
+def test_readme_pages_and_tutorials_import_from_public_places(text: Path) -> None:
     imported = imported_from_us(text.read_text())
     assert imported
     for module, name in sorted(imported):
@@ -106,20 +109,6 @@ def test_a_public_name_is_what_it_is_called_and_no_module(room: str) -> None:
 @pytest.mark.parametrize("old", sorted(MOVED))
 def test_an_old_path_is_the_module_that_took_its_place(old: str) -> None:
     assert import_module(f"captum_featinv.{old}") is import_module(f"captum_featinv.{MOVED[old]}")
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::captum_featinv.errors.FeatInvWarning")
-def test_the_readmes_code_runs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    whole = loop.descend
-    monkeypatch.setattr(loop, "descend", lambda *a, **options: islice(whole(*a, **options), 2))
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) >= 3
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
-    assert "robust" in capsys.readouterr().out
 
 
 @pytest.mark.slow

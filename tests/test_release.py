@@ -19,7 +19,6 @@ def test_package_changelog_and_citation_name_one_version() -> None:
     assert released[0][0] == version
     assert all(re.fullmatch(r"Unreleased|\d{4}-\d\d-\d\d", date) for _, date in released)
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"version = {{{version}}}" in (ROOT / "README.md").read_text()
 
 
 def test_the_oldest_and_newest_python_are_those_that_are_tried() -> None:
