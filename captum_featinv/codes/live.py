@@ -40,6 +40,9 @@ def strongest_filters(code: Codes, count: int | None = None) -> list[int]:
     Args:
         code: (photos, channel, *positions), or several of these.
         count: how many at most; all if None.
+
+    Returns:
+        Their numbers, the strongest first.
     """
     shares, fires = _each_photo(code, _shares).unbind(2)
     shares, fires = shares.mean(0), fires.any(0)

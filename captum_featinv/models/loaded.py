@@ -62,7 +62,13 @@ class LoadedModel:
         return next(self.model.parameters(), torch.zeros((), device="cpu")).device
 
     def on(self, device: str) -> "LoadedModel":
-        """The same model, moved to a device: `cuda:1`, say, or `auto`, a GPU if there is one.
+        """The same model, moved to a device.
+
+        Args:
+            device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: a GPU if there is one.
+
+        Returns:
+            This very one, its parameters where they were asked to be.
 
         Raises:
             ArgumentError: there is no such device here.

@@ -65,6 +65,9 @@ def exemplars(
         count: how many patches a filter at most; photos on which it does not fire give none.
         side: of a patch in pixels; by default what the filter's value depends on, within bounds.
         view: of the layer; see `captum_featinv.views`.
+
+    Returns:
+        By filter; a filter that fires on no photo has none.
     """
     name, module = find_layer(model, layer)
     best: dict[int, list[tuple[float, str, Tensor, tuple[int, int]]]] = {k: [] for k in filters}
