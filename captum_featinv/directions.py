@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from captum_featinv.doubles import doubled
 from captum_featinv.errors import ArgumentError, MissingExtraError
 from captum_featinv.network.layers import Layer
 from captum_featinv.network.reading import read_code
@@ -158,7 +159,7 @@ def completed(directions: Tensor) -> Tensor:
         tensor([[0., 1.],
                 [1., 0.]])
     """
-    _, lengths, rows = torch.linalg.svd(directions.double(), full_matrices=True)
+    _, lengths, rows = torch.linalg.svd(doubled(directions), full_matrices=True)
     rank = int((lengths > lengths.max() * 1e-6).sum())
     return torch.cat([directions, rows[rank:].to(directions)])
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from captum_featinv.doubles import doubled
 from captum_featinv.errors import ArgumentError
 
 
@@ -155,7 +156,7 @@ def wasserstein_distance(code: Tensor, style: Tensor) -> Tensor:
 
 def _maps(code: Tensor) -> Tensor:
     """The code as matrices, (rows, channel, position)."""
-    return code.reshape(*code.shape[:2], -1).double()
+    return doubled(code.reshape(*code.shape[:2], -1))
 
 
 def _pair(code: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from captum_featinv.doubles import doubled
+
 _LEVELS = 4
 _HUES = 36
 _GREY = 0.02  # a pixel of less chroma is grey: its hue is what rounding to 8 bits left of it
@@ -30,7 +32,7 @@ def effective_colours(images: Tensor) -> Tensor:
     """
     levels = (images.clamp(0, 1) * 255).round().long() * _LEVELS // 256
     levels = levels.reshape(*images.shape[:2], -1)  # without positions there is one
-    counts = [torch.unique(row, dim=1, return_counts=True)[1].double() for row in levels]
+    counts = [doubled(torch.unique(row, dim=1, return_counts=True)[1]) for row in levels]
     return torch.stack([torch.special.entr(c / c.sum()).sum().exp() for c in counts]).to(images)
 
 

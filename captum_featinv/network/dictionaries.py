@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from captum_featinv.doubles import doubled
 from captum_featinv.errors import ArgumentError, ArgumentTypeError, LayerError
 from captum_featinv.network.digest import digest_of
 
@@ -162,7 +163,7 @@ class _Directions(Dictionary):
         """The weights, or the smallest change of a code that changes what one direction says by 1."""
         kept = self._near.get(way)
         if kept is None or kept.device != code.device or kept.dtype != code.dtype:
-            weights = self.weights if way == "forth" else torch.linalg.pinv(self.weights.double())
+            weights = self.weights if way == "forth" else torch.linalg.pinv(doubled(self.weights))
             kept = self._near[way] = weights.to(code)
         return kept
 

@@ -36,7 +36,8 @@ def maximisation(question: Question) -> Tensor:
 
         height, width = question.photo.shape[-2:]
         (image,) = lucents_render_vis(
-            scratch_copy(question.model),  # it leaves its hooks and gradients behind
+            # It leaves its hooks and gradients behind, and knows the CPU and CUDA only.
+            scratch_copy(question.model).to(_lucents_device(question)),
             lucents_objectives.channel(question.layer.replace(".", "_"), question.filter),
             lambda: lucents_param.image(width, height),
             transforms=[*lucents_transforms, question.normalization.to_model],
@@ -47,6 +48,12 @@ def maximisation(question: Question) -> Tensor:
             show_image=False,
         )
     return torch.from_numpy(image).movedim(-1, 1).to(question.photo).clamp(0, 1)
+
+
+def _lucents_device(question: Question) -> torch.device:
+    """Where Lucent puts its images, whatever they are for."""
+    device = question.photo.device
+    return torch.device("cuda:0" if device.type == "cuda" else "cpu")
 
 
 def dreamlens(question: Question) -> Tensor:

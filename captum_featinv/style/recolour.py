@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from captum_featinv.doubles import doubled
+
 # Of the largest variance: a picture in greys has colours without any, by which one cannot divide.
 _FLOOR = 1e-4
 
@@ -24,7 +26,7 @@ def recoloured(image: Tensor, style: Tensor) -> Tensor:
         >>> recoloured(image, style).mean(), recoloured(image, style).std(correction=0)
         (tensor(6.), tensor(1.6330))
     """
-    pixels, others = (i.reshape(*i.shape[:2], -1).double() for i in (image, style))
+    pixels, others = (doubled(i.reshape(*i.shape[:2], -1)) for i in (image, style))
     mean, other_mean = pixels.mean(2, keepdim=True), others.mean(2, keepdim=True)
     source, target = _covariance(pixels - mean), _covariance(others - other_mean)
     root, inverse = _power(source, 0.5), _power(source, -0.5)

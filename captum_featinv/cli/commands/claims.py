@@ -63,7 +63,7 @@ def _judge(loaded: LoadedModel, options: argparse.Namespace, edge: int) -> Judge
     if options.judge is None:
         return RandomJudge()
     if options.judge_model is not None:
-        loaded = load_model(options.judge_model)
+        loaded = load_model(options.judge_model).on(options.device)
         edge_of(loaded, edge, edge)
     return LayerJudge(loaded, find_layer(loaded.model, options.judge)[0])
 

@@ -79,11 +79,11 @@ class PlaceByPlace:
 
 
 def another_network(loaded: LoadedModel) -> Similarity:
-    """EfficientNet-lite0, or lite2 where lite0 is the one explained.
+    """EfficientNet-lite0, or lite2 where lite0 is the one explained, on its device.
 
     Raises:
         MissingExtraError: its packages are not installed.
     """
     explained = loaded.description.startswith("efficientnet_lite0")
     name = "efficientnet_lite2" if explained else "efficientnet_lite0"
-    return PlaceByPlace(load_model(name), _BLOCKS[name])
+    return PlaceByPlace(load_model(name).on(str(loaded.device)), _BLOCKS[name])
