@@ -73,9 +73,17 @@ def test_the_readme_is_read_in_minutes_and_names_every_page() -> None:
     assert len(README.read_text().splitlines()) <= 130
     linked = {file for file, _ in links(README)}
     tutorials = set((ROOT / "tutorials").glob("*.md"))
-    aside = {ROOT / "tutorials" / name for name in ("index.md")}
+    aside = {ROOT / "tutorials" / name for name in ("index.md", "changelog.md")}
     assert tutorials - aside <= linked
     assert set((ROOT / "tutorials").glob("*.ipynb")) <= linked
+
+
+def test_every_page_is_on_the_site() -> None:
+    index = (ROOT / "tutorials" / "index.md").read_text()
+    listed = set(re.findall(r"(?m)^(?:.* <)?([\w/]+)>?$", index))
+    there = {path.relative_to(ROOT / "tutorials").with_suffix("").as_posix() for path in PAGES[1:]}
+    there |= {path.stem for path in (ROOT / "tutorials").glob("*.ipynb")}
+    assert listed == there - {"index"}
 
 
 def test_the_readmes_pictures_are_small_and_show_something() -> None:
