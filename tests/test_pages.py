@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageStat
 
 from captum_featinv.cli import main
+from captum_featinv.cli.parsing import parser
 from captum_featinv.models import load_model
 from captum_featinv.optimization import loop
 from tests.pages import PAGES, ROOT, code, commands, headings, links
@@ -95,6 +96,13 @@ def test_the_readmes_pictures_are_small_and_show_something() -> None:
             assert 600 <= picture.width <= 1200, name
             # A grey tile would have hardly any spread.
             assert max(ImageStat.Stat(picture.convert("RGB")).stddev) > 40, name
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=titled)
+def test_the_commands_are_understood(page: Path) -> None:
+    """Without running them, which takes minutes; the parser ends with SystemExit otherwise."""
+    for words in commands(page):
+        assert parser().parse_args(words).command == words[0]
 
 
 @pytest.mark.slow
