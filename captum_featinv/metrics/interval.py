@@ -43,7 +43,9 @@ def estimate(value: Tensor, replicates: Tensor) -> Estimate:
         50.00 [2.50, 97.50]
     """
     tail = (1 - _LEVEL) / 2
-    replicates = replicates.cpu()  # quantiles are taken in double precision, which not all devices have
+    replicates = (
+        replicates.cpu()
+    )  # quantiles are taken in double precision, which not all devices have
     ends = replicates.new_tensor([tail, 1 - tail])
     low, high = torch.quantile(replicates, ends).tolist()
     return Estimate(value.item(), low, high)

@@ -57,6 +57,9 @@ def explain(
         seed: of the textures and of the ablation's draws.
         show_progress: show a progress bar.
 
+    Returns:
+        The filters, the strongest first, with their textures and all that was measured on them.
+
     Raises:
         ArgumentError: no such class or method, the model is no classifier, or `ablate` and a view that
             knows no way back.

@@ -17,7 +17,14 @@ _LINE = 100  # characters
 
 
 def explanation_sheet(found: Explanation) -> Image.Image:
-    """The picture of an explanation. The first row is the prediction, then comes a row a filter."""
+    """The picture of an explanation: first the prediction, then a row a filter.
+
+    Args:
+        found: what `explain` found.
+
+    Returns:
+        The picture, a contact sheet.
+    """
     rows = [_first(found), *_one_a_filter(found)]
     columns = ["where (bright: most)", "what: its texture"]
     if any(found.exemplars.values()):

@@ -209,7 +209,7 @@ def test_there_are_as_many_steps_as_asked_for_or_as_the_match_takes(
     def enough(total: int, _title: str | None) -> None:
         raise KeyError(total)
 
-    monkeypatch.setattr(restyler, "progress", enough)
+    monkeypatch.setattr(restyler, "steps", enough)
     asked = {"match": match, "scales": (0.5, 1), "internal_batch_size": 1, **LAYERS}
     for n_steps, expected in ((None, steps), (7, 7)):
         with pytest.raises(KeyError) as caught:
