@@ -292,7 +292,7 @@ def test_a_terminal_sees_stages_and_what_is_done() -> None:
 )
 def test_no_command_is_silent_for_two_seconds(command: str) -> None:
     gap, text = longest_silence(command.split())
-    print(f"{command.split()[0]}: longest silence {gap:.2f} s")
+    print(f"{command.split(maxsplit=1)[0]}: longest silence {gap:.2f} s")
     assert gap < 2
     assert "\x1b[?25h" in text  # the cursor is back
 
