@@ -135,3 +135,9 @@ def test_a_layer_that_is_named_twice_counts_twice(model: SmallNet, photos: Tenso
     once = CodeInversion(model, ["conv1"]).attribute(photos, n_steps=3)
     twice = CodeInversion(model, ["conv1", "conv1"]).attribute(photos, n_steps=3)
     torch.testing.assert_close(twice, once, atol=1e-5, rtol=1e-4)
+    weighed, again, plain = (
+        CodeInversion(model, layers).attribute(photos, n_steps=3)
+        for layers in (["conv1", "conv1", "conv2"], ["conv2", "conv1", "conv1"], ["conv1", "conv2"])
+    )
+    torch.testing.assert_close(weighed, again, atol=1e-4, rtol=1e-3)
+    assert (weighed - plain).abs().max() > 0.01

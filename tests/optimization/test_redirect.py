@@ -388,6 +388,17 @@ def test_branches_that_meet_are_the_end_of_what_is_followed(image: Tensor) -> No
         assert_close(gradient, expected)
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("low", [0.0, -2.0])
+def test_a_unit_right_at_the_lower_end_of_its_range_is_silent(low: float, inplace: bool) -> None:
+    """Where torch lets no gradient pass, and one above the upper end stays as it is."""
+    image = torch.tensor([low, low - 1, 7.0], requires_grad=True)
+    code = functional.hardtanh(image * 1, low, 6, inplace=inplace)
+    redirect_gradients(code)
+    (gradient,) = torch.autograd.grad(-code.sum(), image)
+    assert gradient.tolist() == [-1, -1, 0]
+
+
 def test_where_nothing_arrives_nothing_is_redirected() -> None:
     class Nothing(torch.autograd.Function):
         @staticmethod

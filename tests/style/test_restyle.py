@@ -251,12 +251,13 @@ def test_a_model_that_fails_says_on_which_shape_whoever_chose_the_layers(
 
 def test_what_does_not_fit_is_an_error(model: nn.Module, photos: Tensor, style: Tensor) -> None:
     for content, other, options, words in [
-        (photos[0], style, {}, "content is"),
-        (photos.numpy(), style, {}, "content is"),
+        (photos[0], style, {}, r"content is \(3, 13, 18\), expected"),
+        (photos.numpy(), style, {}, "content is <class 'numpy.ndarray'>, expected"),
         (photos, style[0], {}, "style is"),
         (photos, style.expand(3, -1, -1, -1), {}, "one style for all contents or one for each"),
         (photos, style, {"scales": ()}, r"scales=\(\)"),
         (photos, style, {"scales": (0.5, -1)}, "parts of the size"),
+        (photos, style, {"scales": (0, 1)}, "parts of the size"),
         (photos, style, {"match": "colours"}, "'colours' is none of 'energies', 'gram', 'both'"),
         (photos, style, {"style_layers": []}, "one of the style layers above 0"),
         (photos, style, {"content_layer": "conv9"}, "did you mean conv2"),

@@ -29,14 +29,7 @@ from tests.benchmarks.mutants.mutant import Mutant, mutants_of
 from tests.benchmarks.mutants.record import Chosen, Record, Recorder
 
 PACKAGE = Path("captum_featinv")
-ROOMS = [
-    "codes",
-    "objectives",
-    "optimization",
-    "network/activations",
-    "network/untouched",
-    "inversion",
-]
+ROOMS = ["codes", "objectives", "optimization", "network", "inversion", "style", "images/files"]
 FORK = multiprocessing.get_context("fork")
 QUIET = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
