@@ -28,7 +28,7 @@ from PIL import Image
 
 from captum_featinv import FeatureMapInversion
 from captum_featinv.codes import live_filters
-from captum_featinv.images import middle_of, nearby, over_photo
+from captum_featinv.images import middle_of, nearby, over_photo, to_image
 from captum_featinv.models import load_model
 from captum_featinv.network import ablation, read_code
 from captum_featinv.studies import exemplars, texture_stability
@@ -102,7 +102,7 @@ def row_of(k, texture):
     yield over_photo(code[0, k], photo), f"filter {k}: where"
     yield fmi.to_image(texture), f"texture, rank {report[filters.index(k)].rank}"
     for patch in (*own[k], *natural[k]):
-        yield patch.patch.permute(1, 2, 0), patch.photo.replace("_", " ")
+        yield to_image(patch.patch, mean=None), patch.photo.replace("_", " ")
 
 
 figure, axes = plt.subplots(6, 5, figsize=(12, 15.4), layout="constrained", dpi=100)

@@ -26,7 +26,7 @@ from PIL import Image
 
 # from lucent.optvis import objectives, param, render, transform
 from captum_featinv import FeatureMapInversion, objectives, param, render
-from captum_featinv.images import from_picture
+from captum_featinv.images import from_picture, to_image
 from captum_featinv.models import load_model
 from captum_featinv.studies import exemplars
 
@@ -119,7 +119,7 @@ textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=40)
 natural = exemplars(model, "features_13", filters, [("photo", photo)], loaded.normalization)
 pictures, titles = [], []
 for k, texture in zip(filters, textures[0], strict=True):
-    pictures += [fmi.to_image(texture), natural[k][0].patch.permute(1, 2, 0)]
+    pictures += [fmi.to_image(texture), to_image(natural[k][0].patch, mean=None)]
     titles += [f"filter {k}", "fires most here"]
 show(pictures, titles)
 print(fmi.report(textures, inputs, filters))

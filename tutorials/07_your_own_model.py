@@ -28,7 +28,7 @@ from torch import nn
 from torchvision.models.video import r3d_18
 
 from captum_featinv import FeatureMapInversion
-from captum_featinv.images import Normalization
+from captum_featinv.images import Normalization, to_image
 from captum_featinv.studies import exemplars
 
 # %config InlineBackend.figure_formats = ["jpeg"]
@@ -115,7 +115,7 @@ for k, (name, row) in enumerate(zip(names, axes, strict=True)):
         words += f"\nread as {said}" + f", contrast {record.contrast:.2f}, stretched" * faint
         (patch,) = patches[record.filter]
         for axis, picture, title in (
-            (row[1 + 2 * column], patch.patch[0], "fires most here"),
+            (row[1 + 2 * column], to_image(patch.patch, mean=None), "fires most here"),
             (row[2 + 2 * column], shown, words),
         ):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="lanczos")

@@ -33,7 +33,7 @@ from overcomplete.sae import TopKSAE, train_sae
 
 from captum_featinv import FeatureMapInversion, Recipe, directions, views
 from captum_featinv.codes import energies
-from captum_featinv.images import middle_of
+from captum_featinv.images import middle_of, to_image
 from captum_featinv.models import load_model
 from captum_featinv.network import read_code
 from captum_featinv.studies import exemplars, explain, explanation_sheet
@@ -71,7 +71,7 @@ def show(view, chosen):
         above.imshow(picture, interpolation="lanczos")
         above.set_title(f"{record.filter}: share {record.share:.0%}", fontsize=10)
         for patch in natural[record.filter]:
-            below.imshow(patch.patch.permute(1, 2, 0).clamp(0, 1), interpolation="lanczos")
+            below.imshow(to_image(patch.patch, mean=None), interpolation="lanczos")
             below.set_title("fires most here", fontsize=10)
     plt.show()
     for record in report:
