@@ -13,17 +13,24 @@ import pytest
 from PIL import Image
 
 
-def picture(photo: Path, out: Path, threads: int, *options: str) -> bytes:
-    """What the command writes in a fresh process with so many threads."""
-    command = [sys.executable, "-m", "captum_featinv", "invert", str(photo), "--out", str(out)]
+def picture(photo: Path, folder: Path, threads: int, *options: str) -> bytes:
+    """What the command writes into a folder, in a fresh process with so many threads."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "captum_featinv", "invert", str(photo), "--out=sheet.png"]
     model = ["--model", "resnet18", "--weights", "random", "--layer", "layer2.0.relu"]
     subprocess.run(
         [*command, *model, "--filters", "live:2", "--size", "64", "--steps", "12", *options],
         check=True,
         capture_output=True,
+        cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
     )
-    return out.read_bytes()
+    return (folder / "sheet.png").read_bytes()
+
+
+def pixels_of(content: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Without what the file says of how it was made."""
+    return np.asarray(Image.open(io.BytesIO(content)))
 
 
 @pytest.fixture
@@ -43,7 +50,7 @@ def test_ten_fresh_processes_write_the_same_picture(photo: Path, tmp_path: Path)
     """
 
     def written(threads: int, number: int) -> bytes:
-        return picture(photo, tmp_path / f"{threads}_{number}.png", threads)
+        return picture(photo, tmp_path / f"{threads}_{number}", threads)
 
     with ThreadPoolExecutor(4) as pool:
         asked = [(threads, number) for number in range(5) for threads in (1, 2)]
@@ -53,7 +60,7 @@ def test_ten_fresh_processes_write_the_same_picture(photo: Path, tmp_path: Path)
         checksums = {hashlib.sha256(file).hexdigest()[:12] for file in files}
         print(f"\n{threads} thread(s), {len(files)} processes: {checksums}")
         assert len(checksums) == 1
-    pixels = [np.asarray(Image.open(io.BytesIO(f[0]))).astype(int) for f in found.values()]
+    pixels = [pixels_of(files[0]).astype(int) for files in found.values()]
     apart = np.abs(pixels[0] - pixels[1])
     print(f"between 1 and 2 threads: {apart.mean():.4f} of 255 on average, {apart.max()} at most")
     assert apart.mean() < 1
@@ -63,12 +70,15 @@ def test_ten_fresh_processes_write_the_same_picture(photo: Path, tmp_path: Path)
 def test_another_precision_is_another_picture_and_says_so(photo: Path, tmp_path: Path) -> None:
     import json
 
-    out, report = tmp_path / "sheet.png", tmp_path / "report.json"
+    report = tmp_path / "report.json"
     precisions = []
     pictures = set()
     for options in ([], ["--precision", "float32"], ["--precision", "bfloat16"]):
-        pictures.add(picture(photo, out, 1, "--report", str(report), *options))
-        (precision,) = {record["precision"] for record in json.loads(report.read_text())}
+        content = picture(photo, tmp_path, 1, "--report", str(report), *options)
+        pictures.add(pixels_of(content).tobytes())
+        told = json.loads(report.read_text())
+        (precision,) = {record["precision"] for record in told["pictures"]}
+        assert told["made"]["precision"] == precision
         precisions.append(precision)
     assert precisions == ["float32", "float32", "bfloat16"]
     assert len(pictures) == 2

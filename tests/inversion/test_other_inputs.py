@@ -247,5 +247,5 @@ def test_what_a_model_says_to_a_wrong_size_gets_advice_and_keeps_its_type() -> N
 def test_layers_of_models_that_take_no_single_image(
     name: str, row: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["layers", name]) == 0
+    assert main(["layers", name, "--fields"]) == 0
     assert row in [line.split() for line in capsys.readouterr().out.splitlines()]
