@@ -114,6 +114,13 @@ def claimed(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
+def animated_bomb(screen: int, frame: int) -> bytes:
+    """A GIF of two frames of next to nothing that says it, or they, are so large."""
+    picture = struct.pack("<BHHHHB", 0x2C, 0, 0, frame, frame, 0) + b"\x02\x02\x4c\x01\x00"
+    head = b"GIF89a" + struct.pack("<HHBBB", screen, screen, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    return head + picture + picture + b";"
+
+
 def animated() -> bytes:
     frames = [Image.fromarray(noise() // n) for n in (1, 2, 3)]
     return encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
@@ -143,6 +150,8 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "cut.jpg": lambda: encoded("JPEG")[:200],
     "cut.webp": lambda: encoded("WEBP")[:100],
     "bomb.png": lambda: claimed(60_000, 60_000),
+    "bomb.gif": lambda: animated_bomb(60_000, 1),
+    "bomb in a frame.gif": lambda: animated_bomb(1, 60_000),
     "short.png": lambda: claimed(600, 600),
     "nothing wide.png": lambda: claimed(0, 5),
     "pickle.png": lambda: pickle.dumps({"a": 1}),

@@ -14,6 +14,7 @@ from captum_featinv.studies.atlas.running import run
 from captum_featinv.studies.atlas.source import Source, loaded_from
 from captum_featinv.studies.atlas.survey import survey
 from captum_featinv.studies.atlas.work import How, Row
+from captum_featinv.writing import require_writable_folder
 
 
 def atlas(
@@ -59,8 +60,12 @@ def atlas(
         ArgumentError: the folder holds another atlas; or no photos, layers, or such part.
         LayerError: a layer puts out no maps.
         MissingExtraError: pyarrow is not installed, and there is a folder.
+        OSError: nothing can be written to the folder; it is tried before anything else.
     """
     recipe = Recipe.default() if recipe is None else recipe
+    if out is not None:
+        # Better now than after a thousand photos were looked at.
+        require_writable_folder(next(p for p in (Path(out), *Path(out).parents) if p.exists()))
     loaded = loaded_from(source)
     with stages({"looking at the photos": 1, "textures": 20}) as at:
         at("looking at the photos")

@@ -165,6 +165,20 @@ def test_an_executor_gives_the_same_rows(loaded: LoadedModel, photos: dict[str, 
     assert without_times(together) == without_times(alone)
 
 
+def test_a_folder_that_cannot_be_is_told_before_anything_is_looked_at(
+    photos: dict[str, Tensor], tmp_path: Path
+) -> None:
+    class Untouched(LoadedModel):
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    never = object.__new__(Untouched)
+    (tmp_path / "file").write_text("")
+    for out in ("/proc/atlas", "/proc/deeper/atlas", tmp_path / "file" / "atlas"):
+        with pytest.raises(OSError, match=r"/proc|file"):
+            next(atlas(never, photos, ["1"], out=out))
+
+
 def test_who_wants_no_more_rows_takes_back_what_was_handed_out(
     loaded: LoadedModel, photos: dict[str, Tensor]
 ) -> None:
