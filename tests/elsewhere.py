@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map_only
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME = "elsewhere"
 # Apple's GPUs have none.
@@ -148,6 +147,8 @@ class _FromNumbers(TorchFunctionMode):
 @contextmanager
 def there_is() -> Iterator[str]:
     """The device's name, while the block is open."""
+    from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
     _setup_privateuseone_for_python_backend(NAME, _Module())
     with _Factories(), _FromNumbers():
         yield NAME

@@ -8,10 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils import backend_registration
 
 from captum_featinv.cli import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+        reason="this PyTorch makes no device in Python",
+    ),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 QUICKLY = "--model squeezenet1_1 --weights random --size 48 --steps 3"
 COMMANDS = {
