@@ -25,12 +25,17 @@ class Form(NamedTuple):
     transforms: tuple[Transform, ...]
 
 
-FINE = Form(clamped_pixels, partial(Adam, lr=0.15), (RandomBlur(),))
+# Gradients are averaged over few steps, three or two instead of Adam's usual ten: there are only some
+# thirty, and the blur of a step has little to do with that of the step before. Larger rates than these
+# bury a filter that hardly fires in the start image.
+FINE = Form(clamped_pixels, partial(Adam, lr=0.25, betas=(0.7, 0.999)), (RandomBlur(),))
 
 # Adam moves all of its parameters alike. Where these are pixels, an image for a deep layer becomes what
 # a network without smooth pooling answers to as well: noise of full contrast. Where they are
 # frequencies, weighed as photographs have them, it takes on form first.
-SMOOTH = Form(frequencies, partial(Adam, lr=0.35), (RandomBlur(sigma=(0.3, 2.2)),))
+SMOOTH = Form(
+    frequencies, partial(Adam, lr=0.55, betas=(0.5, 0.999)), (RandomBlur(sigma=(0.3, 2.2)),)
+)
 
 
 def form_for(stride: float) -> Form:

@@ -66,7 +66,7 @@ class Recipe:
         ArgumentError, ArgumentTypeError: a value is out of its range or of another kind.
     """
 
-    n_steps: int = 40
+    n_steps: int = 32
     optimizer: Callable[[list[Tensor]], Optimizer] | None = None
     couples_rows: bool | None = None
     schedule: Callable[[Optimizer, int], LRScheduler] | None = rise_and_fall

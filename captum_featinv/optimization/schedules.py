@@ -3,15 +3,15 @@
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
-# The share of the steps over which the default's learning rate rises. At full size from the first
-# step, Adam's equal steps for every pixel bury what little of a deep filter is in the start image.
-_RISE = 0.2
 
+def rise_and_fall(optimizer: Optimizer, n_steps: int, rise: float = 0.3) -> LambdaLR:
+    """A learning rate that rises over a share `rise` of the steps and falls in a line all along.
 
-def rise_and_fall(optimizer: Optimizer, n_steps: int) -> LambdaLR:
-    """A learning rate that rises over the first fifth of the steps and falls in a line all along."""
+    At full size from the first step, Adam's equal steps for every pixel bury what little of a deep or
+    faint filter is in the start image.
+    """
     return LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / (_RISE * n_steps)) * (1 - step / n_steps)
+        optimizer, lambda step: min(1.0, (step + 1) / (rise * n_steps)) * (1 - step / n_steps)
     )
 
 

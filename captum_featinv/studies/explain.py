@@ -74,7 +74,7 @@ def explain(
         "the prediction": 1.0,
         "without its filters": 8.0 * ablate,
         "patches": 4.0,
-        "textures": 40.0,
+        "textures": 32.0,
     }
     with bar(shown=show_progress), stages(work) as at:
         at("the prediction")

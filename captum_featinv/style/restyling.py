@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RECIPE = Recipe(
     n_steps=50,
     optimizer=partial(Adam, lr=0.1, betas=(0.7, 0.9)),
-    schedule=rise_and_fall,
+    schedule=partial(rise_and_fall, rise=0.2),
     noise=partial(natural_noise, amplitude=0.01),
     transforms=(),
     redirect=0.0,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch.optim import LBFGS, Adam, NAdam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from captum_featinv import Recipe, param
+from captum_featinv.optimization.schedules import rise_and_fall
 from captum_featinv.param.noise import natural_noise, uniform_noise
 from captum_featinv.param.parameterization import Parameterization
 from captum_featinv.param.pixel import clamped_pixels, sigmoid_pixels
@@ -46,6 +48,12 @@ def recipe(**changes: object) -> Callable[[], Recipe]:
     return partial(Recipe.default, **changes)
 
 
+def slow(lr: float) -> dict[str, Any]:
+    """The steps of the default before: Adam's usual averages, and more of them."""
+    schedule = partial(rise_and_fall, rise=0.2)
+    return {"optimizer": partial(Adam, lr=lr), "schedule": schedule, "n_steps": 40}
+
+
 BOOK: dict[str, Callable[[], Recipe]] = {
     "default": Recipe.default,
     "paper": Recipe.paper,
@@ -70,7 +78,10 @@ BOOK: dict[str, Callable[[], Recipe]] = {
     "sigmoid": recipe(pixels=sigmoid_pixels, optimizer=partial(Adam, lr=0.6)),
     "smooth": Recipe.smooth,
     "pixels": recipe(pixels=clamped_pixels),
-    "before": recipe(pixels=clamped_pixels, outweigh=None),  # the default until it had a form
+    # The default until it had a form; then until its steps were fewer, on pixels and on frequencies.
+    "before": recipe(pixels=clamped_pixels, outweigh=None, **slow(0.15)),
+    "Adam 0.15, 40 steps": recipe(**slow(0.15)),
+    "Adam 0.35, 40 steps": recipe(**slow(0.35)),
     "does not outweigh": recipe(outweigh=None),
     **{f"outweighs {c} times": recipe(outweigh=c) for c in (0.7, 0.85, 1.2, 2.0)},
     "correlated colours": recipe(pixels=correlated),

@@ -101,7 +101,8 @@ def test_a_picture_is_in_the_photos_precision(photos: Tensor, dtype: torch.dtype
     other = FeatureMapInversion(model.to(dtype), "3", recipe=FEW)
     texture = other.attribute(photos.to(dtype), live)
     assert texture.dtype == dtype
-    assert (texture.to(plain) - plain).abs().mean() < 0.05 * plain.abs().mean()
+    near = 0.1 if dtype == torch.bfloat16 else 0.05
+    assert (texture.to(plain) - plain).abs().mean() < near * plain.abs().mean()
 
 
 @pytest.mark.parametrize("start", [0.0, 1.0])

@@ -126,13 +126,13 @@ def test_unasked_the_seed_is_0_there_is_no_bar_and_pictures_come_alone(
 ) -> None:
     inversion = kind(model, "relu")
     asked = () if kind is CodeInversion else (3,)
-    found = inversion.attribute(photos, *asked, n_steps=2)
+    found = inversion.attribute(photos, *asked, n_steps=12)
     assert capsys.readouterr().err == ""
     assert isinstance(found, Tensor)
-    assert torch.equal(found, inversion.attribute(photos, *asked, n_steps=2, seed=0))
-    assert not torch.equal(found, inversion.attribute(photos, *asked, n_steps=2, seed=1))
+    assert torch.equal(found, inversion.attribute(photos, *asked, n_steps=12, seed=0))
+    assert not torch.equal(found, inversion.attribute(photos, *asked, n_steps=12, seed=1))
     pictures, errors = inversion.attribute(
-        photos, *asked, n_steps=2, return_convergence_delta=True, show_progress=True
+        photos, *asked, n_steps=12, return_convergence_delta=True, show_progress=True
     )
     assert torch.equal(found, pictures)
     assert errors.shape == (2,)

@@ -231,7 +231,7 @@ def test_an_image_moves_little_by_little_in_any_precision(dtype: torch.dtype) ->
     asked = question(descent(0.001), photo, start=0.5, reader=reader)
     target = photo.to(torch.float64 if dtype == torch.float64 else torch.float32)
     (image,) = solved(asked, CodeRows({"a": target})).images
-    expected = torch.full_like(target, 1 - 0.5 * (1 - 0.001) ** 40).to(dtype)
+    expected = torch.full_like(target, 1 - 0.5 * (1 - 0.001) ** 32).to(dtype)
     assert image.dtype == dtype
     assert {seen[-1] for seen in reader.seen} == {dtype}
     assert_close(image, expected, atol=0.004 if dtype == torch.bfloat16 else 1e-3, rtol=0)

@@ -111,7 +111,7 @@ def test_a_line_of_tokens_is_a_grids(
 
 def test_of_several_layers_the_finest_counts(written: list[object]) -> None:
     both = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 8, stride=8)).eval()
-    CodeInversion(both, ["0", "1"]).attribute(torch.rand(1, 3, 32, 32), n_steps=2)
+    CodeInversion(both, ["0", "1"]).attribute(torch.rand(1, 3, 32, 32), n_steps=16)
     assert written == [clamped_pixels]
 
 

@@ -99,7 +99,7 @@ def test_a_view_is_made_ready_once_for_each_image() -> None:
     view = Prepared()
     followed(Recipe.default(**STILL | {"transforms": (view,)}), one, other, losses=losses)
     assert [image.shape for image in view.asked] == [one.shape, other.shape]
-    assert len(seen) == 40
+    assert len(seen) == 32
     for images in seen:
         assert_close(images[0], 3 * one)
         assert_close(images[1], other)
@@ -165,7 +165,9 @@ def test_a_still_image_ends_the_steps_once_both_phases_are_over(
     redirect: float, warmup: float
 ) -> None:
     steps: list[int] = []
-    recipe = Recipe.default(**STILL | {"tolerance": 1e-4}, redirect=redirect, warmup=warmup)
+    recipe = Recipe.default(
+        **STILL | {"tolerance": 1e-4}, redirect=redirect, warmup=warmup, n_steps=40
+    )
     followed(recipe, torch.rand(1, 3, 4, 5), advance=lambda: steps.append(1))
     assert len(steps) == 30  # of 40; phases end with step 20, the next look is at 30
 
@@ -174,13 +176,13 @@ def test_a_still_image_ends_the_steps_once_both_phases_are_over(
 def test_the_default_takes_what_moves_by_less_than_a_ten_thousandth_for_settled(
     share: float,
 ) -> None:
-    """Of its distance from the mean colour: in 40 steps that is not a level of an 8-bit picture."""
+    """Of its distance from the mean colour: in 32 steps that is not a level of an 8-bit picture."""
     steps: list[int] = []
     rate = share * 1e-4 * 0.4
     recipe = Recipe.default(optimizer=partial(SGD, lr=rate), schedule=None, transforms=())
     start = torch.full((1, 3, 4, 5), 0.9, dtype=torch.float64)
     followed(recipe, start, losses=total, advance=lambda: steps.append(1))
-    assert len(steps) == (10 if share < 1 else 40)
+    assert len(steps) == (10 if share < 1 else 32)
 
 
 def test_only_what_has_a_displayable_range_is_kept_in_it() -> None:

@@ -109,11 +109,14 @@ def rates(make: Callable[[Optimizer, int], LRScheduler], steps: int) -> Tensor:
 
 
 @pytest.mark.parametrize("steps", [1, 10, 40])
-def test_the_default_rate_rises_over_a_fifth_and_falls_in_a_line(steps: int) -> None:
+@pytest.mark.parametrize("rise", [0.3, 0.2])
+def test_the_default_rate_rises_over_a_share_and_falls_in_a_line(steps: int, rise: float) -> None:
     line = 2.0 * (1 - torch.arange(steps) / steps)
-    fifth = steps // 5
-    expected = line * torch.tensor([min(1, (k + 1) / max(fifth, 1)) for k in range(steps)])
-    assert_close(rates(rise_and_fall, steps), expected)
+    first = rise * steps
+    expected = line * torch.tensor([min(1, (k + 1) / first) for k in range(steps)])
+    assert_close(rates(partial(rise_and_fall, rise=rise), steps), expected)
+    if rise == 0.3:
+        assert_close(rates(rise_and_fall, steps), expected)
 
 
 def test_the_authors_rate_loses_a_tenth_every_ten_steps() -> None:

@@ -13,7 +13,7 @@ from captum_featinv.cli.parsing.options import (
 )
 
 # Fewer steps would do to tell textures, and there are hundreds of pictures to make.
-STEPS = 40
+STEPS = 32
 SIZE = 128
 
 

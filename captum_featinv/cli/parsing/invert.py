@@ -47,7 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="how images are looked for: smooth has more form, fine more detail, paper is the "
         "authors'; default default, which chooses by the layer's stride",
     )
-    add_steps(parser, "the recipe's: 40, the paper's 1000")
+    add_steps(parser, "the recipe's: 32, the paper's 1000")
     add_precision(parser)
     add_size(parser, SIZE)
     add_crop(parser)
