@@ -111,9 +111,9 @@ show(
 print(fmi.report(textures, inputs, filters))
 
 # %% [markdown]
-# 30 and 173 are the strongest of the layer's 256 filters in their pictures, 14 and 37 times their share in the photo. 69 comes fourth
+# 30 and 173 are the strongest of the layer's 256 filters in their pictures, 15 and 39 times their share in the photo. 69 comes fourth
 # (rank 3), in spite of a lift of over 600: it hardly fires on the photo, and its loops excite three other filters more. After
-# a blur of 4 pixels a third of the shares of 30 and 173 is left, of 69 almost nothing: its texture is fine and is gone at a distance.
+# a blur of 4 pixels a quarter of the shares of 30 and 173 is left, of 69 almost nothing: its texture is fine and is gone at a distance.
 #
 # ## 4. Where, and what
 #
@@ -160,7 +160,7 @@ show([*pictures, *patches], [*titles, *(["fires most here"] * 4)], rows=2)
 # Of the low layers, filters that look for a colour, such as 49 for yellow, keep the photo's layout: one sees the astronaut, for the filter
 # fires on plain areas, and the energy that it is asked for has the photo's shape. Filters that look for strokes (40, 101)
 # cover the picture with strokes of one slant, and the photo is gone. At relu4_2 nothing of the layout is left: rows of rounded tufts, each hatched,
-# in 46 colours (effective number) where relu1_2 has 4 and 20. Its patch, a head of hair, is larger as well. How such
+# in 45 colours (effective number) where relu1_2 has 23 and 5. Its patch, a head of hair, is larger as well. How such
 # pictures are read, and when they must not be, is told in [How to read a texture](how_to_read_a_texture.md).
 #
 # ## What to try

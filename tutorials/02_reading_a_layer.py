@@ -44,7 +44,7 @@ inputs = loaded.normalization.to_model(photo)
 # ## 1. Where the layer's energy is
 #
 # The code of `features.13` (relu3_2) has 256 feature maps. Their energies, the sums of activations, differ by orders of
-# magnitude: a few filters carry most of what the layer says about this photo.
+# magnitude: a tenth of the filters carries a third of what the layer says about this photo.
 
 # %%
 code = LayerActivation(loaded.model, loaded.model.features[13]).attribute(inputs).detach()
@@ -63,7 +63,7 @@ print("filters that never fire on this photo:", int((energies == 0).sum()))
 # %%
 filters = live_filters(code, 12, seed=0)
 fmi = FeatureMapInversion(loaded.model, "features.13")
-textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=40)
+textures = fmi.attribute(inputs, neuron_selector=filters)
 report = fmi.report(textures, inputs, filters)
 
 
@@ -104,9 +104,9 @@ by_share = sorted(range(len(filters)), key=lambda k: -report[k].robust_share)
 show(by_share)
 
 # %% [markdown]
-# Most can be named: 131 stripes that fall to the right, 186 slats laid in zigzag, each feathered, 74 stacked crescents, 12 chains of rings,
-# 203 strands, 1 short crooked tiles, 244 rows of shingles. The patches confirm some of it, a rim of the right slant for 131 and 21, straight hair
-# for 203, and not the rest: no rings are where 12 fires most. Towards the end the pictures become paler and their
+# Most can be named: 131 stripes that fall to the right, 186 slats laid in zigzag, each feathered, 74 stacked crescents, 12 rows of dark beads,
+# 203 strands, 1 narrow crooked tiles, 244 rows of shingles. The patches confirm some of it, a rim of the right slant for 131 and 21, straight hair
+# for 203, and not the rest: no beads are where 12 fires most. Towards the end the pictures become paler and their
 # ranks larger: other filters fire more there, and 40 and 244 should not be read alone.
 
 # %% [markdown]
@@ -144,7 +144,8 @@ print(f"{int(own.sum())} of 12 pictures excite their own filter most, of these t
 # %% [markdown]
 # All twelve pictures excite their own filter most, among these twelve. The bright pairs off the diagonal are kin: 21 and 131 both have stripes that fall to the
 # right, and the same patch of the photo; 50 and 97 excite each other. The columns of 50 and 97 are lit in nearly every row: these two
-# answer to almost any texture, which is why so many others come second to somebody (rank 1 and more) in the whole layer of 256.
+# answer to almost any texture. In the whole layer of 256 there are others of that kind, and ten of the twelve come second to
+# somebody there (rank 1 and more).
 #
 # ## 5. Three layers side by side
 #
@@ -159,7 +160,7 @@ for name, layer in {
     module = loaded.model.get_submodule(layer)
     chosen = live_filters(LayerActivation(loaded.model, module).attribute(inputs).detach(), 4)
     deeper = FeatureMapInversion(loaded.model, layer)
-    found = deeper.report(deeper.attribute(inputs, chosen, n_steps=40), inputs, chosen)
+    found = deeper.report(deeper.attribute(inputs, chosen), inputs, chosen)
     colours = sorted(record.colours for record in found)
     print(f"{name}: effective colours {colours[0]:.1f} to {colours[-1]:.1f}")
 

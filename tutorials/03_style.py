@@ -67,10 +67,7 @@ def show(images, titles):
 # is another way to paint the same photo. The layer is `features.6` (relu2_1).
 
 # %%
-draws = [
-    inversion.attribute(photo, codes.reallocate_randomly(seed=seed), n_steps=40)
-    for seed in range(3)
-]
+draws = [inversion.attribute(photo, codes.reallocate_randomly(seed=seed)) for seed in range(3)]
 show([photo[0], *(draw[0] for draw in draws)], ["photo", *(f"seed {seed}" for seed in range(3))])
 
 # %% [markdown]
@@ -85,8 +82,8 @@ show([photo[0], *(draw[0] for draw in draws)], ["photo", *(f"seed {seed}" for se
 # %%
 code = LayerActivation(model, model.features[6]).attribute(photo).detach()
 first, second = live_filters(code, 2, seed=1)
-textures = FeatureMapInversion(model, "features.6").attribute(photo, [first, second], n_steps=40)
-mixed = inversion.attribute(photo, codes.mix({first: 1, second: 2}), n_steps=40)
+textures = FeatureMapInversion(model, "features.6").attribute(photo, [first, second])
+mixed = inversion.attribute(photo, codes.mix({first: 1, second: 2}))
 show([*textures[0], mixed[0]], [f"filter {first}", f"filter {second}", "1 part and 2 parts"])
 
 # %% [markdown]

@@ -125,8 +125,8 @@ plt.show()
 #   parallel arcs. Both fire most on the eye. Patches of other photos agree on something round on a plain ground: a face, a star, a handle.
 # * **49** is a net of small beads, **10** short curls that go all ways. In the photo both fire beside the head, in the blurred background and
 #   at the margin. A texture that fires mainly at a margin deserves distrust: there the zeros of padding count as much as the cat.
-# * **33**, the loudest, is a weave of dots over soft clouds. It fires over the whisker pads and along the margin, and the patches, a cheek, a helmet,
-#   a sky, share no form that we can name.
+# * **33**, the loudest, is a fine weave of dots over soft clouds with a few dark creases. It fires over the whisker pads and along the margin, and
+#   the patches, a cheek, a helmet, a sky, share no form that we can name.
 #
 # What *not* to read: colours. A cat is not blue and green; glaring colours are what is left over where a filter does not care about
 # hue. And the picture is no part of the cat: it is one picture, of very many, to which this filter answers with its layer's
@@ -182,9 +182,9 @@ for axis, (name, picture) in zip(axes, drawn.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# By Captum's measure the texture is unstable: a noise that nobody sees moves it by 0.8 of its own size. The eye says otherwise. The first two are
-# one picture in which some arcs have shifted or changed colour; even the third, of another seed and nearly as far away as two
-# unrelated pictures (1.36; those would be at 1.41), shows overlapping bundles of arcs. What holds still is the texture, at the same share
+# By Captum's measure the texture is unstable: a noise that nobody sees moves it by 1.1 of its own size. The eye says otherwise. The first two
+# share some of their larger arcs, while others have shifted or changed colour; even the third, of another seed and nearly as far away as two
+# unrelated pictures (1.30; those would be at 1.41), shows overlapping bundles of arcs. What holds still is the texture, at the same share
 # and rank, not its pixels. So do not read *where* an arc lies, and compare pictures by report or eye, not pixel by pixel.
 #
 # ## 7. The answer

@@ -70,8 +70,8 @@ mixed = render.render_vis(model, both, lambda: param.image(160), thresholds=(60,
 show([lines[-1][0], mixed[-1][0]], ["channel 30", "channel 30 and half of 69"])
 
 # %% [markdown]
-# Channel 30 is excited by slanting tiles of blue and violet with bright joints. Half of 69 in the sum changes little: a few green
-# loops at the left margin.
+# Channel 30 is excited by slanting tiles of blue and violet with bright joints. Half of 69 in the sum changes little: one sees
+# the same tiles.
 
 # %% [markdown]
 # ## 2. What is new: feature maps of a photo
@@ -115,7 +115,7 @@ print("final image:", tuple(result.image.shape))
 # %%
 inputs = loaded.normalization.to_model(photo)
 fmi = FeatureMapInversion(model, "features_13")
-textures = fmi.attribute(inputs, neuron_selector=filters, n_steps=40)
+textures = fmi.attribute(inputs, neuron_selector=filters)
 natural = exemplars(model, "features_13", filters, [("photo", photo)], loaded.normalization)
 pictures, titles = [], []
 for k, texture in zip(filters, textures[0], strict=True):
@@ -152,7 +152,7 @@ for layer, chosen in (("features_8", 101), ("features_20", 30)):
 
 # %% [markdown]
 # At features_8 both show strokes of one slant; pixels have the larger share, frequencies a little more after the blur. At features_20 both show
-# coiled ropes: in pixels all of them green and magenta, in frequencies in the colours of things, with light and shade, at a slightly smaller
+# coiled ropes: in pixels most of them green, magenta and blue, in frequencies in the colours of things, with light and shade, at a slightly smaller
 # share.
 #
 # Rule of thumb: leave it to the default. Take `Recipe.smooth()` to show low layers to people who find strong colours distracting, or

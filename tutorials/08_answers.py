@@ -88,7 +88,7 @@ network = nn.Sequential(
 ).eval()  # random weights
 
 fmi = FeatureMapInversion(network, "3", mean=0.5, std=0.5)
-texture = fmi.attribute(volume, neuron_selector=1, n_steps=40)
+texture = fmi.attribute(volume, neuron_selector=1)
 assert texture.shape == volume.shape
 before, after = (fmi.to_image(v[0], positions=3) for v in (volume, texture))
 show(
@@ -305,14 +305,14 @@ fmi, filters, snapshots = FeatureMapInversion(reader, "6", mean=0.3, std=0.35), 
 batches = [batch for _ in range(5) for batch in torch.randperm(1200).split(32)]  # five epochs
 for step in range(190):
     if step in (0, 38):
-        snapshots[step] = fmi.attribute(digits[1204:1205], filters, n_steps=40)
+        snapshots[step] = fmi.attribute(digits[1204:1205], filters)
     reader.train()
     loss = nn.functional.cross_entropy(reader(digits[batches[step]]), labels[batches[step]])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     reader.eval()
-snapshots[190] = fmi.attribute(digits[1204:1205], filters, n_steps=40)
+snapshots[190] = fmi.attribute(digits[1204:1205], filters)
 
 # %%
 with torch.no_grad():
@@ -390,8 +390,8 @@ show([fmi.to_image(p) for p in (photo[0], *textures[0])], ["photo", *ranks])
 
 # %% [markdown]
 # The dead filter keeps the start image. The quiet one, silent on this photo, has a texture all the same: `energy="layer"`, the default,
-# asks it for all that the layer has, and in the first steps the gradient is led past ReLUs that are shut. But look at its rank: a coarse speckle
-# that excites dozens of filters more is nothing to interpret. With
+# asks it for all that the layer has, and in the first steps the gradient is led past ReLUs that are shut. But look at its rank: a pale speckle
+# that excites twelve filters more is nothing to interpret. With
 # `energy="own"` it is asked for its own map, which is empty here, and the second warning says so.
 
 # %% [markdown]

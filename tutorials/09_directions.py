@@ -31,7 +31,7 @@ from PIL import Image
 matplotlib.cm.get_cmap = matplotlib.colormaps.__getitem__  # Overcomplete 0.3 asks for the old name
 from overcomplete.sae import TopKSAE, train_sae
 
-from captum_featinv import FeatureMapInversion, Recipe, directions, views
+from captum_featinv import FeatureMapInversion, directions, views
 from captum_featinv.codes import energies
 from captum_featinv.images import middle_of, to_image
 from captum_featinv.models import load_model
@@ -54,7 +54,7 @@ def photos_of(names, size):
 def show(view, chosen):
     """The textures of some directions, where in the cat's photo each fires most, and their numbers."""
     fmi = FeatureMapInversion(model, layer, view=view)
-    textures = fmi.attribute(cat, chosen, n_steps=40)
+    textures = fmi.attribute(cat, chosen)
     report = fmi.report(textures, cat, chosen)
     displayable = loaded.normalization.to_display(cat)
     natural = exemplars(
@@ -156,8 +156,8 @@ basis = views.directions(directions.completed(concepts))
 show(basis, [0, 1, 2])
 
 # %% [markdown]
-# Grass (1) is a weave of dark dots, gravel (2) slanting flakes in loud colours. Brick (0) is said by wavy upright strands at a share of a
-# few percent, behind another direction: nobody in this network knows bricks, and a probe finds whatever tells three photos apart.
+# Grass (1) is a weave of dark dots, gravel (2) slanting flakes in loud colours. Brick (0) is said by wavy upright strands at a share of
+# 8%, behind another direction: nobody in this network knows bricks, and a probe finds whatever tells three photos apart.
 
 # %% [markdown]
 # ## 4. Directions behind a prediction
@@ -181,7 +181,6 @@ found = explain(
     count=3,
     ablate=True,
     photos=[("the cat", photo), *album.items()],
-    recipe=Recipe.default(n_steps=40),
 )
 print(found.category)
 print("\n".join(found.ablation.lines()))

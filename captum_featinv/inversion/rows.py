@@ -29,13 +29,17 @@ class Solution(NamedTuple):
 
     `errors` are the normalised reconstruction errors `||F - T||^2 / ||T||^2`, (rows,). A row has
     `failed` where nothing was asked for, the filter never fired or nothing finite came out: its
-    image is the start image. It has `diverged` where it ended far further from its code than it began.
+    image is the start image. It has `diverged` where it ended far further from its code than it began,
+    and is `poor` where it has, or where its filter has less of its layer than in the photo, unless
+    nothing was asked for: another way may do better, which is so where its `merit` is larger.
     """
 
     images: Images
     errors: Tensor
     failed: Tensor
     diverged: Tensor
+    poor: Tensor
+    merit: Tensor
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,9 @@ class SomeRows:
             worse &= ~self._target.louder(codes, first)
         diverged = lost | worse
         errors = errors.nan_to_num(nan=torch.inf, posinf=torch.inf)
-        return Solution(kept, errors, failed, diverged)
+        poor = (diverged | self._target.poor(codes)) & ~self._target.impossible()
+        merit = self._target.merit(codes).nan_to_num(nan=-torch.inf)
+        return Solution(kept, errors, failed, diverged, poor, merit)
 
 
 def _grey(space: Normalization, photo: Tensor) -> Tensor:

@@ -12,8 +12,12 @@ from captum_featinv.inversion.rows import Question, Solution, SomeRows
 from captum_featinv.inversion.targets import Targets
 from captum_featinv.network.reading import Codes, batch_size
 from captum_featinv.optimization.loop import runs_alone
+from captum_featinv.optimization.precision import Arithmetic
 from captum_featinv.optimization.ways import ways
 from captum_featinv.progress import steps
+
+# By how much a second attempt must be better: rounding is not to decide which of two is kept.
+_CLEARLY = 0.01
 
 
 def solve(
@@ -54,9 +58,45 @@ def solve(
             solution, stopped = (some.unsolved(), True) if interrupted else some.solve(advance)
             solutions.append(solution)
             interrupted = interrupted or stopped
+    solution = _joined(solutions, [rows for _, rows in chunks])
+    if not interrupted:
+        solution, interrupted = _once_more(question, targets, chunks, solution)
     if interrupted:
         warn("interrupted: the pictures are as far as they came")
-    return _joined(solutions, [rows for _, rows in chunks])
+    return solution
+
+
+def _once_more(
+    question: Question, targets: Targets, chunks: list[tuple[Arithmetic, Tensor]], first: Solution
+) -> tuple[Solution, bool]:
+    """What came to little is looked for again with smaller steps, and the better of the two is kept.
+
+    Steps that serve nearly all filters bury one that answers to plain areas alone, or hardly ever.
+    """
+    slower = question.recipe.retry
+    if slower is None or first.poor.device.type == "meta" or not bool(first.poor.any()):
+        return first, False
+    question = replace(question, recipe=question.recipe.slowed(slower))
+    kept, stopped = first, False
+    for way, rows in chunks:
+        poor = rows[first.poor[rows]]
+        if len(poor) and not stopped:
+            some = SomeRows(question, targets.examples[poor], targets[poor], way)
+            second, stopped = some.solve(lambda: None)
+            before = first.merit[poor]
+            better = second.merit > before + _CLEARLY * before.abs()
+            kept = _with(kept, poor[better], second, better)
+    return kept, stopped
+
+
+def _with(solution: Solution, rows: Tensor, other: Solution, chosen: Tensor) -> Solution:
+    """A solution in which some rows are those chosen of another."""
+
+    def changed(mine: Tensor, theirs: Tensor) -> Tensor:
+        return mine.index_copy(0, rows, theirs[chosen])
+
+    images = map(changed, solution.images, other.images)
+    return Solution(tuple(images), *map(changed, solution[1:], other[1:]))
 
 
 def _stride(question: Question, codes: Codes) -> float:

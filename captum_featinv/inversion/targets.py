@@ -18,6 +18,9 @@ from captum_featinv.objectives.code import (
 # interest, if there is one.
 RowLosses = CodeMatch | CodeMatches | FeatureMapMatch
 
+# Not so near to 1 that rounding would decide where a filter is alone in its layer.
+_CLEARLY_LESS = 0.9
+
 
 @dataclass(frozen=True)
 class WholeCodes:
@@ -65,10 +68,11 @@ class FilterMaps:
 
     def __getitem__(self, rows: Tensor) -> "FilterRows":
         filters = self.filters[rows % len(self.filters)]
-        maps = feature_map_target(self.code[rows // len(self.filters)], filters, self.energy)
+        codes = self.code[rows // len(self.filters)]
+        maps = feature_map_target(codes, filters, self.energy)
         if self.places is not None:
             maps = maps * self.places[rows % len(self.filters)]
-        return FilterRows(self.layer, filters, maps)
+        return FilterRows(self.layer, filters, maps, _share(codes, filters))
 
     def named(self, rows: Tensor) -> tuple[str, list[int]]:
         """What some rows are called, and which they are."""
@@ -103,6 +107,14 @@ class CodeRows:
         """Nor does it answer more than before."""
         return self.silent(codes)
 
+    def merit(self, codes: Codes) -> Tensor:
+        """How good images with these codes are, (rows,): how near, the nearest 0."""
+        return -self.losses(normalize=True)(codes.__getitem__)
+
+    def poor(self, codes: Codes) -> Tensor:
+        """Nor is there a filter that could answer too little."""
+        return self.silent(codes)
+
 
 @dataclass(frozen=True)
 class FilterRows:
@@ -112,11 +124,13 @@ class FilterRows:
         layer: the layer's name.
         filters: (rows,).
         maps: (rows, *positions).
+        shares: that the filters have of their layer's squared activation in the photos, (rows,).
     """
 
     layer: str
     filters: Tensor
     maps: Tensor
+    shares: Tensor
 
     def losses(self, *, normalize: bool, outweigh: float | None = None) -> RowLosses:
         """Half the squared error of each row, normalised or not; see `FeatureMapMatch`."""
@@ -137,6 +151,14 @@ class FilterRows:
         """Which of the rows' filters answer more than before where they are asked to, (rows,)."""
         return self._answer(codes) > self._answer(before)
 
+    def merit(self, codes: Codes) -> Tensor:
+        """How good images with these codes are, (rows,): the share that the filter has."""
+        return _share(codes[self.layer], self.filters)
+
+    def poor(self, codes: Codes) -> Tensor:
+        """Which of the rows' filters have clearly less of their layer than in the photo, (rows,)."""
+        return ~(self.merit(codes) >= _CLEARLY_LESS * self.shares) | self.silent(codes)
+
     def _answer(self, codes: Codes) -> Tensor:
         rows = torch.arange(len(self.filters), device=self.filters.device)
         own = codes[self.layer][rows, self.filters]
@@ -145,6 +167,13 @@ class FilterRows:
 
 Targets = WholeCodes | FilterMaps
 Rows = CodeRows | FilterRows
+
+
+def _share(codes: Tensor, filters: Tensor) -> Tensor:
+    """One filter's part of its layer's squared activation, in each of some codes, (rows,)."""
+    energies = codes.reshape(*codes.shape[:2], -1).square().sum(2)
+    own = energies[torch.arange(len(filters), device=filters.device), filters]
+    return own / energies.sum(1)
 
 
 def _scale(target: Tensor, *, normalize: bool) -> Tensor:

@@ -53,6 +53,9 @@ class Recipe:
         outweigh: a filter of interest is asked for at least this many times what outweighs all that
             the layer does, so that a faint one shows; or None: for what the paper asks. See
             `captum_featinv.objectives.code.FeatureMapMatch`.
+        retry: a picture in which a filter has less of its layer than in the photo, or that is no
+            nearer to its code than the start image, is looked for once more with this share of the
+            learning rate, and the better one kept; or None: never.
         clip: limit of the size of every gradient entry.
         tolerance: a row has settled when a step changes it by less than this share of its distance
             from the mean colour; looked at every tenth step, once `redirect` and `warmup` are over.
@@ -77,6 +80,7 @@ class Recipe:
     redirect: float = 0.2
     warmup: float = 0.2
     outweigh: float | None = 1.0
+    retry: float | None = 0.4
     clip: float | None = None
     tolerance: float | None = 1e-4
     denoise: float | None = None
@@ -126,6 +130,7 @@ class Recipe:
             "redirect": 0.0,
             "warmup": 0.0,
             "outweigh": None,
+            "retry": None,
             "clip": 10.0,
             "tolerance": 0.005,
             "denoise": 0.2,
@@ -192,6 +197,17 @@ class Recipe:
             suits.transforms if self.transforms is None else self.transforms,
         )
 
+    def slowed(self, share: float) -> "Recipe":
+        """The same with so much of its optimizer's learning rate, as suits its pixels.
+
+        Args:
+            share: of the rate, above 0.
+
+        Returns:
+            A recipe with an optimizer of its own.
+        """
+        return replace(self, optimizer=partial(_slowed, self.form().optimizer, share))
+
     def __post_init__(self) -> None:
         _check_numbers(self)
         _check_transforms(() if self.transforms is None else self.transforms)
@@ -217,6 +233,15 @@ class Recipe:
         return said | left
 
 
+def _slowed(
+    make: Callable[[list[Tensor]], Optimizer], share: float, parameters: list[Tensor]
+) -> Optimizer:
+    optimizer = make(parameters)
+    for group in optimizer.param_groups:
+        group["lr"] = share * group["lr"]
+    return optimizer
+
+
 def _check_numbers(recipe: Recipe) -> None:
     steps: Any = recipe.n_steps
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
@@ -225,7 +250,7 @@ def _check_numbers(recipe: Recipe) -> None:
         share = getattr(recipe, name)
         if not 0 <= share <= 1:
             raise ArgumentError(f"{name} is a share of the steps, from 0 to 1. Given: {share}")
-    for name in ("outweigh", "clip", "tolerance", "denoise"):
+    for name in ("outweigh", "retry", "clip", "tolerance", "denoise"):
         limit = getattr(recipe, name)
         if limit is not None and not 0 < limit < float("inf"):
             raise ArgumentError(f"{name} must be positive, or None for none. Given: {limit}")

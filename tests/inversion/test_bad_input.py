@@ -220,7 +220,9 @@ def test_a_filter_that_never_fires_is_named_and_shows_the_start_image(
 
 
 def test_a_run_that_diverges_is_warned_of(model: nn.Module, photos: Tensor) -> None:
-    wild = Recipe.default(optimizer=lambda p: torch.optim.SGD(p, lr=30.0), schedule=None)
+    wild = Recipe.default(
+        optimizer=lambda p: torch.optim.SGD(p, lr=30.0), schedule=None, retry=None
+    )
     inversion = CodeInversion(model, "conv1", mean=None, recipe=wild)
     with pytest.warns(FeatInvWarning, match=r"photos 0, 1 of layer conv1: the run diverged"):
         found = inversion.attribute(photos, n_steps=30)

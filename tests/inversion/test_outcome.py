@@ -20,7 +20,7 @@ def said(
     rows = flags.to(device)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of(Solution((), rows[0], rows[0], rows[1]), targets, layers)
+        warn_of(Solution((), rows[0], rows[0], rows[1], rows[1], rows[0]), targets, layers)
     assert all(one.category is FeatInvWarning for one in caught)
     return [str(one.message).partition(":")[0] for one in caught]
 
@@ -67,7 +67,7 @@ def test_what_each_may_come_from_is_said() -> None:
     targets = photos(2)
     flags = torch.tensor([True, False])
     with pytest.warns(FeatInvWarning) as caught:
-        warn_of(Solution((), flags, flags, ~flags), targets, ["a"])
+        warn_of(Solution((), flags, flags, ~flags, flags, flags), targets, ["a"])
     nothing, away = (str(one.message) for one in caught)
     assert 'energy="layer", or more steps' in nothing
     assert "smaller learning rate" in away

@@ -138,7 +138,7 @@ def test_a_row_that_asks_for_nothing_or_never_fires_fails_and_shows_its_start() 
     asked = question(
         descent(0.5, n_steps=1), photo, start=0.6, reader=Reading(lambda image: sign * image)
     )
-    solution = solved(asked, FilterRows("a", torch.tensor([0, 0, 1]), maps))
+    solution = solved(asked, FilterRows("a", torch.tensor([0, 0, 1]), maps, torch.zeros(3)))
     assert solution.failed.tolist() == [False, True, True]
     moved = (solution.images[0] - 0.6).abs().flatten(1).amax(1) > 0.01
     assert moved.tolist() == [True, False, False]
@@ -148,7 +148,9 @@ def test_no_error_is_negative_though_rounding_would_have_it() -> None:
     photo = torch.rand(200, 4, 5, 5)
     photo[:, 1:] = 0
     asked = question(descent(0.0, n_steps=1), photo, start=photo)
-    solution = solved(asked, FilterRows("a", torch.zeros(200, dtype=torch.long), photo[:, 0]))
+    solution = solved(
+        asked, FilterRows("a", torch.zeros(200, dtype=torch.long), photo[:, 0], torch.zeros(200))
+    )
     assert (solution.errors >= 0).all()
     assert solution.errors.amax() < 1e-6
     assert not solution.errors.requires_grad
@@ -311,7 +313,7 @@ def test_other_filters_weigh_nothing_in_the_first_step_of_a_warm_up(
 ) -> None:
     asked = question(descent(0.5, n_steps=1, warmup=warmup), photo, start=0.6)
     maps = torch.full((2, 4, 5), 0.9).double()
-    (image,) = solved(asked, FilterRows("a", torch.tensor([0, 2]), maps)).images
+    (image,) = solved(asked, FilterRows("a", torch.tensor([0, 2]), maps, torch.zeros(2))).images
     expected = torch.full_like(photo, 0.6 * (1 - 0.5 * weight))
     expected[0, 0] = expected[1, 2] = 0.75
     assert_close(image, expected)

@@ -13,6 +13,7 @@ from captum_featinv.codes import feature_map_target
 from captum_featinv.inversion.targets import CodeRows, FilterMaps, FilterRows, WholeCodes
 
 FILTERS = [4, 0, 2]
+NONE = torch.zeros(2)  # of what filters have in photos, where nobody asks
 
 
 def filter_maps(code: Tensor, places: Tensor | None = None, energy: Any = "layer") -> FilterMaps:
@@ -77,7 +78,7 @@ def test_losses_of_codes_are_half_squares_and_their_mean_over_layers(
 @pytest.mark.parametrize("normalize", [True, False])
 def test_losses_of_filters_are_those_of_a_code_with_one_map(code: Tensor, normalize: bool) -> None:
     maps = torch.rand(2, 3, 4)
-    rows = FilterRows("a", torch.tensor([3, 1]), maps)
+    rows = FilterRows("a", torch.tensor([3, 1]), maps, NONE)
     target = torch.zeros_like(code)
     target[0, 3], target[1, 1] = maps
     expected = (code - target).square().flatten(1).sum(1) / 2
@@ -93,22 +94,51 @@ def test_what_asks_for_nothing_is_impossible() -> None:
     rows = CodeRows({"a": first, "b": second})
     assert rows.impossible().tolist() == [True, False, False, False]
     assert CodeRows({"a": first}).impossible().tolist() == [True, False, True, True]
-    maps = FilterRows("a", torch.tensor([0, 1, 0, 1]), first[:, 0] - first[:, 1].mT * 0)
+    maps = FilterRows("a", torch.tensor([0, 1, 0, 1]), first[:, 0] - first[:, 1].mT * 0, NONE)
     assert maps.impossible().tolist() == [True, False, True, True]
     balanced = torch.tensor([[[1.0, -1.0]], [[0.0, 0.0]]])
-    assert FilterRows("a", torch.tensor([0, 0]), balanced).impossible().tolist() == [False, True]
-    single = FilterRows("a", torch.tensor([0, 0]), torch.tensor([0.5, 0.0]))
+    assert FilterRows("a", torch.tensor([0, 0]), balanced, NONE).impossible().tolist() == [
+        False,
+        True,
+    ]
+    single = FilterRows("a", torch.tensor([0, 0]), torch.tensor([0.5, 0.0]), NONE)
     assert single.impossible().tolist() == [False, True]
 
 
 def test_a_filter_is_silent_that_fires_nowhere_whatever_others_do() -> None:
     code = -torch.rand(4, 3, 2, 5)
     code[0, 1], code[1, 1, 1, 4], code[2, :2] = 0, 1e-3, 9
-    rows = FilterRows("a", torch.tensor([1, 1, 2, 0]), torch.ones(4, 2, 5))
+    rows = FilterRows("a", torch.tensor([1, 1, 2, 0]), torch.ones(4, 2, 5), NONE)
     assert rows.silent({"a": code}).tolist() == [True, False, True, True]
-    single = FilterRows("a", torch.tensor([0, 1]), torch.ones(2))
+    single = FilterRows("a", torch.tensor([0, 1]), torch.ones(2), NONE)
     silent = single.silent({"a": torch.tensor([[0.5, 0.0], [0.5, 0.0]])})
     assert silent.tolist() == [False, True]
+
+
+def test_a_rows_merit_is_the_filters_part_of_the_squared_activation(code: Tensor) -> None:
+    some = filter_maps(code)[torch.tensor([1, 5])]
+    other = torch.rand(2, 5, 3, 4) - 0.5
+    parts = [other[0, 0].square().sum() / other[0].square().sum()]
+    parts += [other[1, 2].square().sum() / other[1].square().sum()]
+    assert_close(some.merit({"a": other}), torch.stack(parts))
+    own = [code[0, 0].square().sum() / code[0].square().sum()]
+    own += [code[1, 2].square().sum() / code[1].square().sum()]
+    assert_close(some.shares, torch.stack(own))
+
+
+def test_a_row_is_poor_whose_filter_has_clearly_less_than_in_the_photo_or_is_silent() -> None:
+    rows = FilterRows("a", torch.zeros(5, dtype=torch.long), torch.ones(5), torch.full((5,), 0.5))
+    own = torch.tensor([1.0, 0.95, 0.8, 0.0, -9.0])
+    codes = torch.stack([own, torch.ones(5)], 1)
+    assert rows.poor({"a": codes}).tolist() == [False, False, True, True, True]
+
+
+def test_a_whole_codes_merit_is_how_near_it_is_and_no_row_of_it_is_poor(code: Tensor) -> None:
+    rows = CodeRows({"a": code})
+    near, far = rows.merit({"a": 0.9 * code}), rows.merit({"a": 0.5 * code})
+    assert_close(near, torch.full((2,), -0.01))
+    assert_close(far, torch.full((2,), -0.25))
+    assert rows.poor({"a": 0 * code}).tolist() == [False, False]
 
 
 def test_of_whole_codes_no_row_is_silent(code: Tensor) -> None:
@@ -123,7 +153,7 @@ def test_of_whole_codes_no_row_is_silent(code: Tensor) -> None:
         lambda code: WholeCodes({"a": code}),
         filter_maps,
         lambda code: CodeRows({"a": code}),
-        lambda code: FilterRows("a", torch.tensor([0, 1]), code[:, 0]),
+        lambda code: FilterRows("a", torch.tensor([0, 1]), code[:, 0], NONE),
     ],
 )
 def test_what_is_asked_cannot_be_changed(code: Tensor, made: Callable[[Tensor], Any]) -> None:
@@ -135,6 +165,6 @@ def test_everything_is_made_where_the_code_lies() -> None:
     code = torch.rand(2, 5, 3, 4, device="meta")
     whole, rows = WholeCodes({"a": code}), CodeRows({"a": code})
     maps = FilterMaps("a", code, torch.tensor(FILTERS, device="meta"), None, "layer")
-    own = FilterRows("a", torch.tensor([0, 1], device="meta"), code[:, 0])
+    own = FilterRows("a", torch.tensor([0, 1], device="meta"), code[:, 0], NONE)
     made = [whole.examples, maps.examples, rows.silent({"a": code}), own.silent({"a": code})]
     assert {tensor.device.type for tensor in made} == {"meta"}
