@@ -127,12 +127,10 @@ plt.show()
 # %% [markdown]
 # None of the pictures shows a material, and that is the finding. For *grass* the network asks for a hatching one or two pixels wide, which
 # slants and turns (12) or mostly lies (25), for *gravel* for winding ridges two to three times as wide: it tells the two by the size of their
-# edges, and has no idea of a blade or a stone. For *brick* there is hardly any texture. The picture of 27 is nearly plain (contrast 0.04; here
-# stretched, or it would be a grey tile), its filter comes ninth, and a lift of 1 says that the photo excites
-# it as much: brick is told by the *absence* of fine detail, and what one sees of joints is the layout of the photo, not a
-# texture. The picture of 22 has failed, and the numbers say so: its filter comes nineteenth, with a lift of 0.1, and the network reads the fine
-# net on it as grass. Do not read such a picture; `n_steps=200` finds one that is nearly plain, as for 27. The
-# network reads the other five as the right material, so they do hold what it goes by.
+# edges, and has no idea of a blade or a stone. For *brick* there is hardly any texture. The pictures are nearly plain (contrast 0.04 and 0.03; here
+# stretched, or they would be grey tiles), their filters come ninth and sixth, and lifts of 1.0 and 1.1 say that the photo excites
+# them as much: brick is told by the *absence* of fine detail, and what one sees of joints is the layout of the photo, not a
+# texture. The network itself reads each of the six pictures as the right material, so they do hold what it goes by.
 #
 # Mark the ranks: in so small a network every filter fires nearly everywhere, several look for nearly the same, and only one of the six, 25, is the strongest
 # in its own picture. Read such filters together, not one by one.

@@ -80,7 +80,7 @@ class Recipe:
     redirect: float = 0.2
     warmup: float = 0.2
     outweigh: float | None = 1.0
-    retry: float | None = 0.4
+    retry: float | None = 0.3
     clip: float | None = None
     tolerance: float | None = 1e-4
     denoise: float | None = None
