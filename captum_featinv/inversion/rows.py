@@ -179,7 +179,8 @@ class SomeRows:
         diverged = lost | worse
         errors = errors.nan_to_num(nan=torch.inf, posinf=torch.inf)
         poor = (diverged | self._target.poor(codes)) & ~self._target.impossible()
-        merit = self._target.merit(codes).nan_to_num(nan=-torch.inf)
+        # Squares do not tell a filter that is silent below 0 from one that fires.
+        merit = self._target.merit(codes).masked_fill(failed, -torch.inf)
         return Solution(kept, errors, failed, diverged, poor, merit)
 
 

@@ -83,8 +83,8 @@ def _once_more(
         if len(poor) and not stopped:
             some = SomeRows(question, targets.examples[poor], targets[poor], way)
             second, stopped = some.solve(lambda: None)
-            before = first.merit[poor]
-            better = second.merit > before + _CLEARLY * before.abs()
+            failed, before = first.failed[poor], first.merit[poor]
+            better = ~second.failed & (failed | (second.merit > before + _CLEARLY * before.abs()))
             kept = _with(kept, poor[better], second, better)
     return kept, stopped
 

@@ -131,12 +131,12 @@ def test_over_all_layers_it_has_twice_the_robust_share() -> None:
     assert geometric_mean(ratio(layer, "robust") for layer in LAYERS) >= 2
 
 
-def test_in_at_most_a_third_of_the_time() -> None:
+def test_in_little_more_than_a_quarter_of_the_time() -> None:
     default, paper = (
         sum(figures(layer)[name]["seconds"] for layer in LAYERS) for name in ("default", PAPER)
     )
     print(f"\nseconds: default {default:.1f}, paper {paper:.1f}, ratio {default / paper:.3f}")
-    assert default <= paper / 3
+    assert default <= 0.28 * paper
 
 
 def test_another_network_tells_filters_apart_at_least_as_well() -> None:

@@ -140,6 +140,9 @@ def test_a_row_that_asks_for_nothing_or_never_fires_fails_and_shows_its_start() 
     )
     solution = solved(asked, FilterRows("a", torch.tensor([0, 0, 1]), maps, torch.zeros(3)))
     assert solution.failed.tolist() == [False, True, True]
+    assert solution.poor.tolist() == [False, False, True]  # of the second nothing was asked
+    assert (solution.merit > 0).tolist() == [True, False, False]
+    assert solution.merit[1:].tolist() == [-torch.inf] * 2  # silent, whatever its squares say
     moved = (solution.images[0] - 0.6).abs().flatten(1).amax(1) > 0.01
     assert moved.tolist() == [True, False, False]
 
