@@ -178,9 +178,9 @@ class SomeRows:
             worse &= ~self._target.louder(codes, first)
         diverged = lost | worse
         errors = errors.nan_to_num(nan=torch.inf, posinf=torch.inf)
-        poor = (diverged | self._target.poor(codes)) & ~self._target.impossible()
         # Squares do not tell a filter that is silent below 0 from one that fires.
-        merit = self._target.merit(codes).masked_fill(failed, -torch.inf)
+        merit = self._target.merit(codes, errors).masked_fill(failed, -torch.inf)
+        poor = (diverged | failed | self._target.poor(merit)) & ~self._target.impossible()
         return Solution(kept, errors, failed, diverged, poor, merit)
 
 

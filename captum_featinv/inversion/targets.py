@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from captum_featinv.codes import Energy, feature_map_target
+from captum_featinv.metrics.specificity import share
 from captum_featinv.network.reading import Codes
 from captum_featinv.objectives.code import (
     CodeMatch,
@@ -72,7 +73,7 @@ class FilterMaps:
         maps = feature_map_target(codes, filters, self.energy)
         if self.places is not None:
             maps = maps * self.places[rows % len(self.filters)]
-        return FilterRows(self.layer, filters, maps, _share(codes, filters))
+        return FilterRows(self.layer, filters, maps, share(codes, filters))
 
     def named(self, rows: Tensor) -> tuple[str, list[int]]:
         """What some rows are called, and which they are."""
@@ -107,13 +108,13 @@ class CodeRows:
         """Nor does it answer more than before."""
         return self.silent(codes)
 
-    def merit(self, codes: Codes) -> Tensor:
-        """How good images with these codes are, (rows,): how near, the nearest 0."""
-        return -self.losses(normalize=True)(codes.__getitem__)
+    def merit(self, codes: Codes, errors: Tensor) -> Tensor:  # noqa: ARG002
+        """How good images with these codes and errors are, (rows,): how near, the nearest 0."""
+        return -errors
 
-    def poor(self, codes: Codes) -> Tensor:
-        """Nor is there a filter that could answer too little."""
-        return self.silent(codes)
+    def poor(self, merit: Tensor) -> Tensor:
+        """Nor is there a filter that could have too little."""
+        return torch.zeros_like(merit, dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -151,13 +152,13 @@ class FilterRows:
         """Which of the rows' filters answer more than before where they are asked to, (rows,)."""
         return self._answer(codes) > self._answer(before)
 
-    def merit(self, codes: Codes) -> Tensor:
+    def merit(self, codes: Codes, errors: Tensor) -> Tensor:  # noqa: ARG002
         """How good images with these codes are, (rows,): the share that the filter has."""
-        return _share(codes[self.layer], self.filters)
+        return share(codes[self.layer], self.filters)
 
-    def poor(self, codes: Codes) -> Tensor:
+    def poor(self, merit: Tensor) -> Tensor:
         """Which of the rows' filters have clearly less of their layer than in the photo, (rows,)."""
-        return ~(self.merit(codes) >= _CLEARLY_LESS * self.shares) | self.silent(codes)
+        return merit < _CLEARLY_LESS * self.shares
 
     def _answer(self, codes: Codes) -> Tensor:
         rows = torch.arange(len(self.filters), device=self.filters.device)
@@ -167,13 +168,6 @@ class FilterRows:
 
 Targets = WholeCodes | FilterMaps
 Rows = CodeRows | FilterRows
-
-
-def _share(codes: Tensor, filters: Tensor) -> Tensor:
-    """One filter's part of its layer's squared activation, in each of some codes, (rows,)."""
-    energies = codes.reshape(*codes.shape[:2], -1).square().sum(2)
-    own = energies[torch.arange(len(filters), device=filters.device), filters]
-    return own / energies.sum(1)
 
 
 def _scale(target: Tensor, *, normalize: bool) -> Tensor:

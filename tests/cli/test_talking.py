@@ -21,7 +21,7 @@ from captum_featinv.cli.parsing import parser
 from captum_featinv.cli.parsing.compare import METHODS as NAMES
 from captum_featinv.cli.parsing.compare import QUICK
 from captum_featinv.cli.parsing.invert import ENERGIES, RECIPES
-from captum_featinv.cli.parsing.options import PRECISIONS
+from captum_featinv.cli.parsing.options import PRECISIONS, STEPS
 from captum_featinv.cli.parsing.restyle import MATCHES
 from captum_featinv.cli.watching import _Estimate
 from captum_featinv.models.loaded import best_device
@@ -130,7 +130,7 @@ def test_what_can_be_chosen_is_what_the_library_has() -> None:
     assert set(METHODS) < set(NAMES)
     assert set(QUICK) < set(NAMES)
     assert all(callable(getattr(Recipe, name)) for name in RECIPES)
-    assert (Recipe.default().n_steps, Recipe.paper().n_steps) == (32, 1000)
+    assert (Recipe.default().n_steps, Recipe.paper().n_steps) == (STEPS, 1000)
     assert {name: recipe.n_steps for name, recipe in STYLES.items()} == {
         "energies": 50, "gram": 80, "both": 80,
     }  # fmt: skip

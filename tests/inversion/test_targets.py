@@ -120,7 +120,7 @@ def test_a_rows_merit_is_the_filters_part_of_the_squared_activation(code: Tensor
     other = torch.rand(2, 5, 3, 4) - 0.5
     parts = [other[0, 0].square().sum() / other[0].square().sum()]
     parts += [other[1, 2].square().sum() / other[1].square().sum()]
-    assert_close(some.merit({"a": other}), torch.stack(parts))
+    assert_close(some.merit({"a": other}, torch.ones(2)), torch.stack(parts))
     own = [code[0, 0].square().sum() / code[0].square().sum()]
     own += [code[1, 2].square().sum() / code[1].square().sum()]
     assert_close(some.shares, torch.stack(own))
@@ -128,17 +128,15 @@ def test_a_rows_merit_is_the_filters_part_of_the_squared_activation(code: Tensor
 
 def test_a_row_is_poor_whose_filter_has_clearly_less_than_in_the_photo_or_is_silent() -> None:
     rows = FilterRows("a", torch.zeros(5, dtype=torch.long), torch.ones(5), torch.full((5,), 0.5))
-    own = torch.tensor([1.0, 0.95, 0.8, 0.0, -9.0])
-    codes = torch.stack([own, torch.ones(5)], 1)
-    assert rows.poor({"a": codes}).tolist() == [False, False, True, True, True]
+    merit = torch.tensor([0.5, 0.46, 0.44, 0.0, -torch.inf])
+    assert rows.poor(merit).tolist() == [False, False, True, True, True]
 
 
 def test_a_whole_codes_merit_is_how_near_it_is_and_no_row_of_it_is_poor(code: Tensor) -> None:
     rows = CodeRows({"a": code})
-    near, far = rows.merit({"a": 0.9 * code}), rows.merit({"a": 0.5 * code})
-    assert_close(near, torch.full((2,), -0.01))
-    assert_close(far, torch.full((2,), -0.25))
-    assert rows.poor({"a": 0 * code}).tolist() == [False, False]
+    merit = rows.merit({"a": code}, torch.tensor([0.01, 0.25]))
+    assert_close(merit, torch.tensor([-0.01, -0.25]))
+    assert rows.poor(merit).tolist() == [False, False]
 
 
 def test_of_whole_codes_no_row_is_silent(code: Tensor) -> None:

@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="from how many photos each filter is shown, those on which it has the largest share of "
         "its layer's energy; default 1",
     )
-    add_steps(parser, "32")
+    add_steps(parser)
     add_precision(parser)
     add_size(parser, SIZE)
     add_crop(parser)

@@ -12,8 +12,6 @@ from captum_featinv.cli.parsing.options import (
     at_least_one,
 )
 
-# Fewer steps would do to tell textures, and there are hundreds of pictures to make.
-STEPS = 32
 SIZE = 128
 
 
@@ -21,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """A network, what of it is looked at, and who judges."""
     add_model(parser)
     _add_sample(parser)
-    add_steps(parser, str(STEPS))
+    add_steps(parser)
     _add_judge(parser)
     add_precision(parser)
     add_size(parser, SIZE)

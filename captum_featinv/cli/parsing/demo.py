@@ -18,7 +18,7 @@ SIZE = 128
 def add(parser: argparse.ArgumentParser) -> None:
     """Nothing that must be given."""
     add_device(parser)
-    add_steps(parser, "32")
+    add_steps(parser)
     add_precision(parser)
     add_size(parser, SIZE)
     add_seed(parser)

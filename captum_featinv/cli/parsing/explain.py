@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also silence these filters, and as many random ones, and say what the class loses",
     )
-    add_steps(parser, "32")
+    add_steps(parser)
     add_precision(parser)
     parser.add_argument(
         "--size",

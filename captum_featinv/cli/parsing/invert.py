@@ -4,6 +4,7 @@ import argparse
 
 from captum_featinv.cli.parsing.filters import add_filters
 from captum_featinv.cli.parsing.options import (
+    STEPS,
     add_crop,
     add_model,
     add_output,
@@ -47,7 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="how images are looked for: smooth has more form, fine more detail, paper is the "
         "authors'; default default, which chooses by the layer's stride",
     )
-    add_steps(parser, "the recipe's: 32, the paper's 1000")
+    add_steps(parser, f"the recipe's: {STEPS}, the paper's 1000")
     add_precision(parser)
     add_size(parser, SIZE)
     add_crop(parser)

@@ -59,7 +59,11 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_steps(parser: argparse.ArgumentParser, default: str) -> None:
+# The default recipe's, which is not imported to say so.
+STEPS = 32
+
+
+def add_steps(parser: argparse.ArgumentParser, default: str = str(STEPS)) -> None:
     """How long images are looked for."""
     parser.add_argument("--steps", type=at_least_one, metavar="N", help=f"default {default}")
 
